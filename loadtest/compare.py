@@ -1,0 +1,293 @@
+"""Compare the proxy with nutcracker and Envoy, side by side, in one run.
+
+Strategy: all contenders run at the same time and are measured in turn;
+every round measures each workload on each contender once, in an order that
+rotates, so that whatever the machine does meanwhile meets all of them. Only
+ratios within one execution mean anything.
+
+Cost: about 1 s a run, 10 workloads x 4 contenders x 5 rounds: see
+loadtest/README.md, which also says how to read the tables.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from answers import IdleCrowd, WrongAnswer, fill_keyspace
+from backends import PRIMARIES, running_backends
+from contenders import CONTENDERS, Contender, ContenderFailed
+from measure import RunFailed, Sample, benchmark_command, resident_bytes, run_workload
+from report import Results, put_section, write_json, write_markdown, write_text
+from workloads import WORKLOADS, Workload
+
+from proxy.embedded.engines import ENGINES, engine_label, find_engine
+from proxy.embedded.errors import EmbeddedError, EngineMissing
+from proxy.embedded.leash import Leash
+
+DEFAULT_ROUNDS = 5
+DEFAULT_REQUESTS = 80_000
+QUICK_ROUNDS = 2
+QUICK_REQUESTS = 8_000
+WARM_UP_REQUESTS = 4_000
+_SPARE_FILES = 300  # beside the idle clients: 50 busy ones, listeners, backends, logs
+_BUSY_PROBE_S = 1.0
+_GONE_WRONG = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the comparison; return 0 if every target held, 1 if not, 2 if it could not run."""
+    options = parse_options(arguments)
+    signal.signal(signal.SIGTERM, _leave)
+    if problems := find_problems(options):
+        print(*problems, sep="\n", file=sys.stderr)
+        return _GONE_WRONG
+    raise_file_limit()
+    results = Results(options.workloads, options.only, collect_facts(options))
+    try:
+        compare(options, results)
+    except (ContenderFailed, EmbeddedError, OSError) as error:
+        print(f"\nThe comparison cannot go on: {error}", file=sys.stderr)
+        return _GONE_WRONG
+    except KeyboardInterrupt:
+        print("\nInterrupted; every process is stopped.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    print(write_text(results))
+    if options.json is not None:
+        options.json.write_text(write_json(results))
+    if options.markdown is not None:
+        put_section(options.markdown, write_markdown(results))
+    return 0 if results.all_held else 1
+
+
+def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line as values; ends the program if it is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    names = [workload.name for workload in WORKLOADS]
+    parser.add_argument("--rounds", type=_positive, help=f"runs of each (default {DEFAULT_ROUNDS})")
+    parser.add_argument(
+        "--requests",
+        type=_positive,
+        help=f"requests of one GET run; the others follow (default {DEFAULT_REQUESTS})",
+    )
+    parser.add_argument("--workloads", metavar="A,B", help=f"some of: {', '.join(names)}")
+    parser.add_argument("--only", metavar="A,B", help=f"some of: {', '.join(CONTENDERS)}")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="valkey", help="servers behind the contenders"
+    )
+    parser.add_argument("--quick", action="store_true", help="a smoke test: few, short runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="put the section Results into FILE"
+    )
+    options = parser.parse_args(arguments)
+    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS)
+    options.requests = options.requests or (QUICK_REQUESTS if options.quick else DEFAULT_REQUESTS)
+    chosen = _choose(parser, "--workloads", options.workloads, names)
+    options.workloads = [workload for workload in WORKLOADS if workload.name in chosen]
+    options.only = _choose(parser, "--only", options.only, list(CONTENDERS))
+    return options
+
+
+def _choose(
+    parser: argparse.ArgumentParser, option: str, text: str | None, known: Sequence[str]
+) -> list[str]:
+    if text is None:
+        return list(known)
+    asked = [word for word in text.split(",") if word]
+    for word in asked:
+        if word not in known:
+            parser.error(f"{option}: {word!r} is not one of {', '.join(known)}")
+    return [word for word in known if word in asked]
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+def find_problems(options: argparse.Namespace) -> list[str]:
+    """Return what keeps the comparison from running, with the remedy."""
+    problems = []
+    if shutil.which("redis-benchmark") is None:
+        problems.append("redis-benchmark is not on PATH: apt-get install redis-tools")
+    for name in options.only:
+        if (missing := CONTENDERS[name].find_missing()) is not None:
+            others = ",".join(other for other in options.only if other != name)
+            problems.append(f"{missing}  (or leave it out: --only {others})")
+    try:
+        find_engine(options.engine)
+    except EngineMissing as error:
+        problems.append(f"--engine {error}")
+    needed = max(workload.idle_clients for workload in options.workloads) + _SPARE_FILES
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        others = ",".join(w.name for w in options.workloads if not w.idle_clients)
+        problems.append(
+            f"{needed} open files are needed, the hard limit is {hard}: ulimit -Hn {needed}"
+            f"  (or leave the workload out: --workloads {others})"
+        )
+    return problems
+
+
+def raise_file_limit() -> None:
+    """Allow this process and its children as many open files as the hard limit does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def collect_facts(options: argparse.Namespace) -> dict[str, str]:
+    """Return date, machine, versions and command line, for the head of the report."""
+    cpu_lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":", 1)[1].strip() for line in cpu_lines if "model name" in line), "?")
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        "machine": (
+            f"{os.cpu_count()} CPUs ({cpu}), {memory_bytes / 2**30:.0f} GiB, "
+            f"{platform.system()} {platform.release()} {platform.machine()}"
+        ),
+        "busy before the start": f"{busy_fraction():.0%} of all CPUs",
+        "contenders": ", ".join(CONTENDERS[name].describe_version() for name in options.only),
+        "servers": (
+            f"{engine_label(options.engine)}: a cluster of {PRIMARIES} primaries, "
+            "and one standalone server"
+        ),
+        "clients": f"{_benchmark_version()}; Python {platform.python_version()}",
+        "command": shlex.join(["python", *sys.argv]),
+    }
+
+
+def busy_fraction() -> float:
+    """Return how busy the machine is before we start, 0 to 1: what else runs here."""
+
+    def read() -> tuple[int, int]:
+        ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        return sum(ticks[:8]), ticks[3] + ticks[4]  # all of them; idle and waiting for a disk
+
+    before_all, before_idle = read()
+    time.sleep(_BUSY_PROBE_S)
+    after_all, after_idle = read()
+    return 1 - (after_idle - before_idle) / max(1, after_all - before_all)
+
+
+def _benchmark_version() -> str:
+    said = subprocess.run(
+        ["redis-benchmark", "--version"], capture_output=True, text=True, check=True
+    )
+    return said.stdout.strip()
+
+
+def compare(options: argparse.Namespace, results: Results) -> None:
+    """Start everything, measure, and leave nothing running.
+
+    Raises:
+        ContenderFailed: A contender did not start or is wrong from the start.
+        EmbeddedError: The servers did not start, or the keyspace could not be filled.
+    """
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
+        backends = stack.enter_context(running_backends(options.engine))
+        leash = Leash()
+        stack.callback(leash.release)
+        contenders = [CONTENDERS[name](backends, directory, leash) for name in options.only]
+        for contender in contenders:
+            stack.callback(contender.stop)
+            contender.start()
+            fill_keyspace(contender.port)
+        for workload in options.workloads:
+            for contender in contenders:
+                warm_up(workload, contender)
+        for round_number in range(options.rounds):
+            for place, workload in enumerate(options.workloads):
+                show_progress(f"round {round_number + 1}/{options.rounds}: {workload.title}")
+                shift = (round_number + place) % len(contenders)
+                for contender in contenders[shift:] + contenders[:shift]:
+                    measure(workload, contender, options, results)
+        show_progress("")
+
+
+def warm_up(workload: Workload, contender: Contender) -> None:
+    """Let a contender do the workload once, unmeasured: memory grows, caches fill."""
+    if not workload.idle_clients:
+        run_requests = max(1, round(WARM_UP_REQUESTS * workload.weight))
+        command = benchmark_command(workload, port=contender.port, requests=run_requests)
+        subprocess.run(command, input=workload.value, capture_output=True, check=False)
+
+
+def measure(
+    workload: Workload, contender: Contender, options: argparse.Namespace, results: Results
+) -> None:
+    """Do one run and keep its figures, or the fact that it failed."""
+    requests = max(workload.pipeline, round(options.requests * workload.weight))
+    try:
+        if not workload.idle_clients:
+            sample = run_workload(
+                workload,
+                port=contender.port,
+                pid=contender.pid,
+                requests=requests,
+                idle_client_bytes=None,
+            )
+        elif contender.is_proxy:
+            sample = measure_beside_idle(workload, contender, requests)
+        else:
+            return  # a server's own limit is 10,000 clients, and no proxy is being measured
+    except (RunFailed, ContenderFailed, WrongAnswer, EmbeddedError, OSError) as error:
+        results.add_failure(workload, contender.name, error)
+    else:
+        results.add(workload, contender.name, sample)
+
+
+def measure_beside_idle(workload: Workload, contender: Contender, requests: int) -> Sample:
+    """Run the workload on a fresh process that has idle clients to carry.
+
+    A fresh one, because a process that has worked before has free memory to
+    put clients into, and would look lighter than it is.
+
+    Raises:
+        RunFailed, ContenderFailed, WrongAnswer, EmbeddedError, OSError: No figures.
+    """
+    fresh = type(contender)(contender.backends, contender.directory, contender.leash)
+    crowd = IdleCrowd()
+    with ExitStack() as stack:
+        stack.callback(fresh.stop)
+        fresh.start()
+        stack.callback(crowd.disperse)
+        before_bytes = resident_bytes(fresh.pid)
+        crowd.gather(fresh.port, workload.idle_clients)
+        grown_bytes = resident_bytes(fresh.pid) - before_bytes
+        return run_workload(
+            workload,
+            port=fresh.port,
+            pid=fresh.pid,
+            requests=requests,
+            idle_client_bytes=grown_bytes / workload.idle_clients,
+        )
+
+
+def show_progress(text: str) -> None:
+    """Say on a terminal's last line what is being done; nothing if there is no terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

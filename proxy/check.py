@@ -1,0 +1,130 @@
+"""``slotway check``: say in plain words what would go wrong.
+
+Strategy: do what serving does, one step after the other, and explain the first
+thing that fails in the user's terms: which setting, which node, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import hiredis
+import trio
+
+from proxy.cluster.addresses import Address
+from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.topology import Topology
+from proxy.config import Settings
+from proxy.control.connection import Credentials, NodeConnection
+from proxy.control.watch import read_view
+from proxy.errors import BackendProtocolError, BackendUnavailable
+
+# A node's words, and what they mean for the settings.
+_ADVICE = (
+    ("cluster support disabled", "it is not in cluster mode (cluster-enabled yes); the proxy is for clusters"),
+    ("NOAUTH", "it wants a password: set cluster.password or cluster.password_file"),
+    ("WRONGPASS", "user or password are wrong: see cluster.username and cluster.password"),
+    ("invalid password", "the password is wrong: see cluster.password"),
+    ("without any password configured", "it wants no password: leave cluster.password empty"),
+    ("NOPERM", "the ACL user may not read the map: allow it cluster|nodes, cluster|slots, cluster|info"),
+    ("refused", "nothing listens there: check host and port, and that the server runs"),
+    ("closed the connection", "it closed the connection at once: is it a TLS port, or over its maxclients?"),
+    ("not a reply", "it does not speak the Redis protocol: is it a TLS port, or another service?"),
+    ("no connection", "it cannot be reached in time: a firewall, or a wrong address?"),
+    ("did not answer", "it accepts connections and does not answer: is it a TLS port, or hung?"),
+    ("Name or service not known", "the name does not resolve here"),
+)
+
+
+async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
+    """Tell what would go wrong.
+
+    Args:
+        say: Called with each finding, one line.
+
+    Returns:
+        How many problems there are.
+    """
+    credentials = Credentials(settings.cluster.username, settings.cluster.read_password())
+    timeout_s = settings.cluster.connect_timeout_s
+    problems = 0
+    topology: Topology | None = None
+    for seed in settings.cluster.seed_addresses():
+        try:
+            view = await read_view(
+                seed, credentials, settings.cluster.addresses_from_here(), timeout_s=timeout_s
+            )
+        except (BackendUnavailable, BackendProtocolError) as problem:
+            say(f"problem: seed {seed}: {explain(problem)}")
+            problems += 1
+            continue
+        say(f"ok: seed {seed} answers, {len(view.nodes)} nodes known")
+        topology = topology or view
+    if topology is None:
+        say("problem: no seed has told the map; nothing can be served")
+        return problems + 1
+    problems += _check_slots(topology, say)
+    problems += await _check_nodes(topology, credentials, timeout_s, say)
+    say("everything is in order" if not problems else f"{problems} problem(s)")
+    return problems
+
+
+def _check_slots(topology: Topology, say: Callable[[str], None]) -> int:
+    problems = 0
+    if not topology.is_serving:
+        say("problem: cluster_state is fail: the cluster itself refuses requests")
+        problems += 1
+    missing = SLOT_COUNT - topology.covered_slots
+    if missing:
+        say(f"problem: {missing} of {SLOT_COUNT} slots have no owner; requests for them will wait")
+        problems += 1
+    else:
+        say(f"ok: all {SLOT_COUNT} slots have an owner, {len(topology.primaries)} primaries")
+    for primary in topology.primaries:
+        if not topology.replicas_of(primary.id):
+            say(f"note: primary {primary.address} has no replica; its slots do not survive it")
+    return problems
+
+
+async def _check_nodes(
+    topology: Topology, credentials: Credentials, timeout_s: float, say: Callable[[str], None]
+) -> int:
+    """Ask every node of the map, at the address that it announces."""
+    found: dict[Address, str] = {}
+
+    async def ask(address: Address) -> None:
+        try:
+            async with await NodeConnection.open(
+                address, credentials, connect_timeout_s=timeout_s
+            ) as connection:
+                with trio.fail_after(timeout_s):
+                    reply = await connection.ask("PING")
+                if isinstance(reply, hiredis.ReplyError):
+                    found[address] = explain(BackendUnavailable(str(reply), sent=True))
+        except (BackendUnavailable, BackendProtocolError) as problem:
+            found[address] = explain(problem)
+        except trio.TooSlowError:
+            found[address] = explain(
+                BackendUnavailable(f"{address} did not answer within {timeout_s:g} s", sent=True)
+            )
+
+    async with trio.open_nursery() as nursery:
+        for node in topology.nodes:
+            nursery.start_soon(ask, node.address)
+    for node in topology.nodes:
+        role = "primary" if node.is_primary else "replica"
+        if node.address in found:
+            say(f"problem: {role} {node.address}: {found[node.address]}")
+            say("  if that address is not meant for here, see cluster.address_map")
+        else:
+            say(f"ok: {role} {node.address} answers")
+    return len(found)
+
+
+def explain(problem: Exception) -> str:
+    """Return what a failure means for the settings, and its own words."""
+    text = str(problem)
+    for words, advice in _ADVICE:
+        if words in text:
+            return f"{advice} ({text})"
+    return text

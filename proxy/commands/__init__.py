@@ -1,0 +1,1 @@
+"""What every command is, where its keys stand, and which road it takes (pure)."""

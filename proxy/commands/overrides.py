@@ -1,0 +1,334 @@
+"""Where the proxy knows better than the server's own description: one line a case.
+
+Strategy: ``table.py`` decides from what the server says; this table is read
+first and holds only what the server does not say, says wrongly, or says for a
+client of a cluster while our clients talk to a standalone server. Each line
+has its reason, and a test fails when a line is no longer needed because both
+engines say the same by themselves.
+
+A line for a container (``b"cluster"``) holds for its subcommands too, unless
+they have a line of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.commands.spec import KeySpec, Merge, Road
+
+ALL_NODES = b"all_nodes"
+ALL_SHARDS = b"all_shards"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """What replaces the server's word for some commands; None: the server's word stands."""
+
+    reason: str
+    names: tuple[bytes, ...]
+    road: Road | None = None
+    request_policy: bytes = b""
+    """With Road.FAN_OUT: who is asked."""
+    merge: Merge = Merge.NONE
+    """With Road.FAN_OUT: how the replies become one."""
+    key_specs: tuple[KeySpec, ...] | None = None
+    blocking_keyword: bytes = b""
+    unsplittable_if: tuple[bytes, ...] = ()
+    only_reads: bool = False
+    """True: safe to send again, though the server does not flag it ``readonly``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Commands that are refused unless the operator's setting allows them."""
+
+    reason: str
+    names: tuple[bytes, ...]
+
+
+def _key_at(index: int) -> KeySpec:
+    return KeySpec(index, b"", 0, False, 0, 1, 0, 0, 0, 1)
+
+
+def _key_after(keyword: bytes, start_from: int) -> KeySpec:
+    return KeySpec(0, keyword, start_from, False, 0, 1, 0, 0, 0, 1)
+
+
+OVERRIDES: tuple[Override, ...] = (
+    # Keys
+    Override(
+        reason="Its BY, GET and STORE are an unknown spec; a cluster takes only patterns without"
+        " other keys, or of the key's own slot, so STORE's is the one key that is missing.",
+        names=(b"sort",),
+        key_specs=(_key_at(1), _key_after(b"STORE", 2)),
+    ),
+    Override(
+        reason="As SORT, and it cannot store.",
+        names=(b"sort_ro",),
+        key_specs=(_key_at(1),),
+    ),
+    # Splitting
+    Override(
+        reason="7.0 tags it multi_shard, but all keys or none is its promise.",
+        names=(b"msetnx",),
+        road=Road.FORWARD,
+    ),
+    Override(
+        reason="NX and XX are a condition on all keys together; without them it splits as MSET.",
+        names=(b"msetex",),
+        unsplittable_if=(b"NX", b"XX"),
+    ),
+    # Fan-out
+    Override(
+        reason="Tagged special: sums where sums make sense.",
+        names=(b"info",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.SPECIAL,
+        only_reads=True,
+    ),
+    Override(
+        reason="Tagged special: one shard after the other, the shard is in the cursor.",
+        names=(b"scan",),
+        road=Road.FAN_OUT,
+        request_policy=b"special",
+        merge=Merge.SPECIAL,
+    ),
+    Override(
+        reason="7.0 has no response policy: one of the shards that have keys, by chance.",
+        names=(b"randomkey",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.SPECIAL,
+    ),
+    Override(
+        reason="Tagged special: the engines are the same everywhere, the running script is not.",
+        names=(b"function|stats",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.SPECIAL,
+        only_reads=True,
+    ),
+    Override(
+        reason="Not tagged; EVAL leaves a script on one shard only, and that one can show it.",
+        names=(b"script|show",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.ONE_OK,
+        only_reads=True,
+    ),
+    Override(
+        reason="Not tagged; everything is on disk since the oldest of the shards' saves.",
+        names=(b"lastsave",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.MIN,
+        only_reads=True,
+    ),
+    Override(
+        reason="Not tagged; a node knows its own subscribers only: union of channels, sums of"
+        " subscribers by channel.",
+        names=(
+            b"pubsub|channels",
+            b"pubsub|numsub",
+            b"pubsub|shardchannels",
+            b"pubsub|shardnumsub",
+        ),
+        road=Road.FAN_OUT,
+        request_policy=ALL_NODES,
+        merge=Merge.SPECIAL,
+        only_reads=True,
+    ),
+    Override(
+        reason="As PUBSUB NUMSUB, and it is one number.",
+        names=(b"pubsub|numpat",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_NODES,
+        merge=Merge.SUM,
+        only_reads=True,
+    ),
+    Override(
+        reason="7.0 tags it all_succeeded, but it answers with a number.",
+        names=(b"latency|reset",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_NODES,
+        merge=Merge.SUM,
+    ),
+    Override(
+        reason="7.0 does not tag them; allowed, they must not leave the nodes different.",
+        names=(
+            b"acl|deluser",
+            b"acl|load",
+            b"acl|save",
+            b"acl|setuser",
+            b"config|resetstat",
+            b"config|rewrite",
+            b"module|load",
+            b"module|loadex",
+            b"module|unload",
+        ),
+        road=Road.FAN_OUT,
+        request_policy=ALL_NODES,
+        merge=Merge.ALL_OK,
+    ),
+    Override(
+        reason="Not tagged; allowed, a save is one of the whole data set.",
+        names=(b"bgrewriteaof", b"bgsave", b"save"),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.ALL_OK,
+    ),
+    # Any one server
+    Override(
+        reason="Flagged admin, but harmless, and one node is enough: they are configured alike.",
+        names=(b"config|get", b"module|list"),
+        road=Road.FORWARD,
+        only_reads=True,
+    ),
+    Override(
+        reason="Not flagged readonly as they read no key, but they change nothing.",
+        names=(
+            b"acl|cat",
+            b"acl|whoami",
+            b"commandlog|get",
+            b"commandlog|len",
+            b"function|dump",
+            b"function|list",
+            b"role",
+            b"script|exists",
+            b"slowlog|get",
+            b"slowlog|len",
+        ),
+        only_reads=True,
+    ),
+    # Answered by the proxy; so is what the server puts into @connection
+    Override(
+        reason="Our clients talk to a standalone server, which has no cluster.",
+        names=(b"cluster", b"clusterscan"),
+        road=Road.LOCAL,
+    ),
+    Override(
+        reason="The client's connection is ours; its subcommands are in @connection, it is not.",
+        names=(b"client",),
+        road=Road.LOCAL,
+    ),
+    Override(
+        reason="Not in @connection, but the proxy's clock and art are as good as any node's.",
+        names=(b"lolwut", b"time"),
+        road=Road.LOCAL,
+    ),
+    Override(
+        reason="Outside a transaction the answer needs no server; inside, the session has them.",
+        names=(b"discard", b"exec", b"unwatch"),
+        road=Road.LOCAL,
+    ),
+    # Sessions; so are blocking and subscribing commands, which the server flags
+    Override(
+        reason="A transaction is the state of one connection.",
+        names=(b"multi", b"watch"),
+        road=Road.SESSION,
+    ),
+    Override(
+        reason="Flagged admin, but it is a stream without end.",
+        names=(b"monitor",),
+        road=Road.SESSION,
+    ),
+    Override(
+        reason="7.0 does not flag it blocking.",
+        names=(b"wait",),
+        road=Road.SESSION,
+    ),
+    Override(
+        reason="Flagged blocking, but they block only with BLOCK.",
+        names=(b"xread", b"xreadgroup"),
+        road=Road.FORWARD,
+        blocking_keyword=b"BLOCK",
+    ),
+    # Never, whatever the setting says; so are SYNC, PSYNC and REPLCONF, which are
+    # flagged admin and would turn a shared connection into a replication link
+    Override(
+        reason="It turns the connection, which others share, into a debugger's.",
+        names=(b"script|debug",),
+        road=Road.DENIED,
+    ),
+    Override(
+        reason="No moment exists at which all shards could swap.",
+        names=(b"swapdb",),
+        road=Road.DENIED,
+    ),
+)
+
+DENIALS: tuple[Denial, ...] = (
+    Denial(
+        reason="It stops or stalls a server that all clients share, or makes it crash.",
+        names=(b"debug", b"pfdebug", b"pfselftest", b"shutdown"),
+    ),
+    Denial(
+        reason="Roles are given by the cluster and its operators.",
+        names=(b"failover", b"replicaof", b"slaveof"),
+    ),
+    Denial(
+        reason="It moves or writes keys behind the cluster's back.",
+        names=(b"migrate", b"restore-asking"),
+    ),
+    Denial(
+        reason="It changes the cluster under everybody.",
+        names=(
+            b"cluster|addslots",
+            b"cluster|addslotsrange",
+            b"cluster|bumpepoch",
+            b"cluster|cancelslotmigrations",
+            b"cluster|delslots",
+            b"cluster|delslotsrange",
+            b"cluster|failover",
+            b"cluster|flushslot",
+            b"cluster|flushslots",
+            b"cluster|forget",
+            b"cluster|meet",
+            b"cluster|migrateslots",
+            b"cluster|replicate",
+            b"cluster|reset",
+            b"cluster|saveconfig",
+            b"cluster|set-config-epoch",
+            b"cluster|setslot",
+            b"cluster|syncslots",
+        ),
+    ),
+    Denial(
+        reason="It loads or removes code in every server.",
+        names=(b"module|load", b"module|loadex", b"module|unload"),
+    ),
+    Denial(
+        reason="It configures every server for every client; CONFIG SET dir is also a way in.",
+        names=(b"config|rewrite", b"config|set"),
+    ),
+    Denial(
+        reason="The proxy's own user would change or show the servers' users, hashes included.",
+        names=(
+            b"acl|deluser",
+            b"acl|dryrun",
+            b"acl|getuser",
+            b"acl|list",
+            b"acl|load",
+            b"acl|log",
+            b"acl|save",
+            b"acl|setuser",
+            b"acl|users",
+        ),
+    ),
+    Denial(
+        reason="When to save is a matter of who runs the servers; SAVE also blocks one.",
+        names=(b"bgrewriteaof", b"bgsave", b"save"),
+    ),
+    Denial(
+        reason="It empties what those who run the servers read.",
+        names=(b"commandlog|reset", b"config|resetstat", b"slowlog|reset"),
+    ),
+    Denial(
+        reason="It tells of one server, and nobody could know which; ask the node itself.",
+        names=(b"latency", b"memory|doctor", b"memory|malloc-stats", b"memory|stats"),
+    ),
+)
+
+DENIED_BY_DEFAULT: frozenset[bytes] = frozenset(name for line in DENIALS for name in line.names)
+"""Default of the setting that denies commands by name; a container's name denies all of it."""

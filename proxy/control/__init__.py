@@ -1,0 +1,1 @@
+"""The slow and clever half: connections, the map, retries, what a punt means."""

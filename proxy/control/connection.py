@@ -1,0 +1,164 @@
+"""Connect to a node: for the control plane's own questions, and for the data plane.
+
+Strategy: a connection begins here, with the handshake (AUTH, HELLO) in plain
+trio, where errors can be told apart and said. A pipeline's connection is then
+handed to the engine as a bare socket; the control plane's own ones are asked a
+few questions and closed. Names are resolved anew at every connect, so nodes may
+change their addresses.
+
+Cost: one connection per refresh of the map, and one per node and lane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import hiredis
+import trio
+
+from proxy.cluster.addresses import Address
+from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.resp.decode import ReplyReader, Value, error_text
+from proxy.resp.encode import encode_command
+
+RECEIVE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who the proxy is to the nodes; no password means no AUTH."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def words(self) -> tuple[bytes, ...]:
+        """The arguments of AUTH, without its name."""
+        if not self.password:
+            return ()
+        return ((self.username or "default").encode(), self.password.encode())
+
+
+class NodeConnection:
+    """One connection to one node, used by one task at a time.
+
+    Attributes:
+        address: Where it leads to.
+    """
+
+    def __init__(self, stream: trio.SocketStream, address: Address) -> None:
+        self.address = address
+        self._stream = stream
+        self._reader = ReplyReader()
+
+    @classmethod
+    async def open(
+        cls,
+        address: Address,
+        credentials: Credentials,
+        *,
+        resp: int = 2,
+        connect_timeout_s: float,
+    ) -> Self:
+        """Connect and shake hands.
+
+        Raises:
+            BackendUnavailable: No connection within the time, or the node
+                refused the handshake; the message says which, in its words.
+        """
+        with trio.move_on_after(connect_timeout_s):
+            try:
+                stream = await trio.open_tcp_stream(address.host, address.port)
+            except OSError as problem:
+                raise BackendUnavailable(
+                    f"cannot connect to {address}: {problem}", sent=False
+                ) from None
+            connection = cls(stream, address)
+            try:
+                await connection._shake_hands(credentials, resp)
+            except BaseException:
+                await trio.aclose_forcefully(stream)
+                raise
+            return connection
+        raise BackendUnavailable(
+            f"no connection to {address} within {connect_timeout_s:g} s (connect_timeout_s)",
+            sent=False,
+        )
+
+    async def _shake_hands(self, credentials: Credentials, resp: int) -> None:
+        words = credentials.words
+        if resp == 3:
+            reply = await self.ask(b"HELLO", b"3", *((b"AUTH", *words) if words else ()))
+        elif words:
+            # The form with one argument is the only one before Redis 6.
+            reply = await self.ask(b"AUTH", *(words[1:] if not credentials.username else words))
+        else:
+            return
+        if isinstance(reply, hiredis.ReplyError):
+            raise BackendUnavailable(f"{self.address} refused us: {reply}", sent=False)
+
+    async def ask(self, *args: bytes | str | int) -> Value:
+        """Return the decoded reply to one command; an error reply is a value.
+
+        Raises:
+            BackendUnavailable: The connection was lost.
+            BackendProtocolError: The node does not speak RESP.
+        """
+        return (await self.ask_all([args]))[0]
+
+    async def ask_all(self, commands: list[tuple[bytes | str | int, ...]]) -> list[Value]:
+        """Send several commands at once and return their replies in order."""
+        replies: list[Value] = []
+        try:
+            await self._stream.send_all(b"".join(encode_command(*args) for args in commands))
+            while len(replies) < len(commands):
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+                if not data:
+                    raise BackendUnavailable(f"{self.address} closed the connection", sent=True)
+                replies += self._reader.feed(bytes(data))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as problem:
+            raise BackendUnavailable(
+                f"lost the connection to {self.address}: {problem.__cause__ or problem}", sent=True
+            ) from None
+        return replies
+
+    async def ask_bytes(self, *args: bytes | str | int) -> bytes:
+        """Return the reply to a command that answers with a string.
+
+        Raises:
+            BackendUnavailable: The node answered with an error instead.
+            BackendProtocolError: It answered with something else.
+        """
+        return expect_bytes(await self.ask(*args), self.address)
+
+    def detach(self) -> int:
+        """Give up the socket and return its descriptor; the caller closes it."""
+        return self._stream.socket.detach()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await trio.aclose_forcefully(self._stream)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def expect_bytes(value: Value, asked: Address) -> bytes:
+    """Return ``value`` if it is a string."""
+    if isinstance(value, hiredis.ReplyError):
+        raise BackendUnavailable(
+            f"{asked} answered {error_text(value).decode(errors='replace')}", sent=True
+        )
+    if not isinstance(value, bytes):
+        raise BackendProtocolError(f"{asked}: a string was expected, not {value!r}")
+    return value

@@ -1,0 +1,80 @@
+"""What commands that concern many nodes need of the rest of the proxy: one narrow face.
+
+Strategy: fan-outs, SCAN and the merged INFO are written against this protocol
+and hold no connection, so a test plays a whole cluster in memory behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import trio
+
+from proxy.cluster.topology import Node, Topology
+from proxy.control.retry import backoff_s
+
+
+class Nodes(Protocol):
+    """The nodes of the cluster, as one client's lane reaches them."""
+
+    @property
+    def topology(self) -> Topology:
+        """The map in use; another value whenever it is asked for again.
+
+        Raises:
+            BackendUnavailable: No map has been read yet.
+        """
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one request of a client may take: ``cluster.request_timeout_s``."""
+
+    async def call(self, node: Node, *args: bytes, resp: int = 2) -> bytes:
+        """Return one node's raw reply frame; an error reply is a reply.
+
+        Raises:
+            BackendUnavailable: No reply will come. Raised as soon as that is
+                clear, also because the node serves no slot any more in the
+                map in use: the caller then asks who does.
+        """
+
+    async def call_many(
+        self, node: Node, commands: list[tuple[bytes, ...]], resp: int = 2
+    ) -> list[bytes]:
+        """Send several commands to one node and return their raw reply frames.
+
+        On one connection, in order, with nothing of anybody else's in between
+        (ASKING holds for the command after it).
+
+        Raises:
+            BackendUnavailable: As ``call``; ``sent`` if any of them was.
+        """
+
+    def suspect(self) -> None:
+        """Have the map refreshed soon: something said that it is old."""
+
+    def own_info(self) -> Mapping[bytes, bytes]:
+        """Return the fields of INFO that are the proxy's own, such as ``tcp_port``."""
+
+
+class Patience:
+    """How long one request may still wait for the cluster to heal (law 6)."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        """Start the clock of one request."""
+        self._nodes = nodes
+        self._attempts = 0
+        self.deadline = trio.current_time() + nodes.timeout_s
+        """By ``trio.current_time``."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the request has to be answered now, if only with an error."""
+        return trio.current_time() >= self.deadline
+
+    async def wait(self) -> None:
+        """Have the map refreshed and wait a little, longer each time."""
+        self._nodes.suspect()
+        await trio.sleep(backoff_s(self._attempts))
+        self._attempts += 1

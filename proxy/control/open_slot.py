@@ -1,0 +1,167 @@
+"""All keys of a slot that is being moved, from the two nodes that share them.
+
+Strategy: keys only move forward, from the source to the target, each there
+before it is gone here. So the source is asked first and the target after it: a
+key that the source no longer had, the target has. At the end the source says
+whether the slot is still open in the same direction; if not, nothing is certain
+and the caller asks the map again. The servers cannot tell which of these keys
+match, so the proxy does that, and asks both for the keys' types, which also
+shows what has expired.
+
+Cost: three round trips for the keys, two more for each 1,000 that match. A slot
+is open for moments; nothing here runs while no slot is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.cluster.redirects import parse_refusal
+from proxy.cluster.topology import Node
+from proxy.commands.glob import compile_glob
+from proxy.commands.scan_cursor import ScanOptions
+from proxy.control.nodes import Nodes
+from proxy.control.own_slots import ASK_OWN_SLOTS, OwnSlots, parse_own_slots
+from proxy.errors import BackendProtocolError
+from proxy.resp.decode import decode, error_code
+
+# The servers return what there is; a reply over limits.reply_limit_bytes is an error.
+_ALL_KEYS = b"2147483647"
+
+# Bounds how long the proxy does nothing else: about 2 ms (CPython 3.11, CI machine).
+_KEYS_AT_ONCE = 1000
+
+_GONE = frozenset({b"+none\r\n"})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlot:
+    """A slot on its way from one node to another."""
+
+    slot: int
+    source: Node
+    target: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A node answered with an error; ``frame`` is its own."""
+
+    node: Node
+    frame: bytes
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it comes from the cluster's state and not from what was asked."""
+        return parse_refusal(self.frame, self.node.address) is not None
+
+
+class SlotHasMoved(Exception):  # noqa: N818 - a turn of events, not an error
+    """The slot is not open in this way any more: ask the map again."""
+
+
+def find_open_slot(slot: int, source: Node, own: OwnSlots, nodes: Nodes) -> OpenSlot | None:
+    """Return the open slot, or None if it is not open or the map lacks the node that gets it."""
+    target = nodes.topology.node_by_id(own.migrating.get(slot, ""))
+    return None if target is None else OpenSlot(slot, source, target)
+
+
+async def read_keys(open_slot: OpenSlot, nodes: Nodes) -> list[bytes] | Refused:
+    """Return every key of the slot once, expired ones included.
+
+    Raises:
+        SlotHasMoved: It is not certain that these are all.
+        BackendUnavailable: One of the two nodes does not answer.
+    """
+    ask_keys = (b"CLUSTER", b"GETKEYSINSLOT", b"%d" % open_slot.slot, _ALL_KEYS)
+    keys: dict[bytes, None] = {}
+    for node in (open_slot.source, open_slot.target):
+        frame = await nodes.call(node, *ask_keys)
+        if error_code(frame) is not None:
+            return Refused(node, frame)
+        keys.update(dict.fromkeys(expect_keys(decode(frame))))
+    frame = await nodes.call(open_slot.source, *ASK_OWN_SLOTS)
+    if error_code(frame) is not None:
+        return Refused(open_slot.source, frame)
+    own = parse_own_slots(expect_text(decode(frame)))
+    if own.migrating.get(open_slot.slot) != open_slot.target.id:
+        raise SlotHasMoved
+    return list(keys)
+
+
+async def read_matching_keys(
+    open_slot: OpenSlot, options: ScanOptions, nodes: Nodes
+) -> list[bytes] | Refused:
+    """Return the keys of the slot that exist, match and have the right type.
+
+    Raises:
+        SlotHasMoved: It is not certain that these are all.
+        BackendUnavailable: One of the two nodes does not answer.
+    """
+    keys = await read_keys(open_slot, nodes)
+    if isinstance(keys, Refused):
+        return keys
+    matches = compile_glob(options.pattern)
+    wanted: list[bytes] = []
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        some = [key for key in keys[start : start + _KEYS_AT_ONCE] if matches(key)]
+        types = await _read_types(some, open_slot, nodes)
+        if isinstance(types, Refused):
+            return types
+        wanted += [
+            key
+            for key, name in zip(some, types, strict=True)
+            if name not in _GONE and options.type_name in {None, name[1:-2].lower()}
+        ]
+    return wanted
+
+
+async def _read_types(
+    keys: list[bytes], open_slot: OpenSlot, nodes: Nodes
+) -> list[bytes] | Refused:
+    """Return what TYPE says of each key, as a frame, from the node that has it."""
+    if not keys:
+        return []
+    source, target = open_slot.source, open_slot.target
+    frames = await nodes.call_many(source, [(b"TYPE", key) for key in keys])
+    # The source answers ASK for every key of the slot that it does not have.
+    left = [index for index, frame in enumerate(frames) if error_code(frame) == b"ASK"]
+    if left:
+        commands = [
+            command for index in left for command in ((b"ASKING",), (b"TYPE", keys[index]))
+        ]
+        for index, frame in zip(
+            left, (await nodes.call_many(target, commands))[1::2], strict=True
+        ):
+            frames[index] = frame
+    for index, frame in enumerate(frames):
+        match error_code(frame):
+            case None:
+                continue
+            case b"MOVED" | b"ASK" | b"TRYAGAIN":
+                raise SlotHasMoved
+            case _:
+                return Refused(target if index in left else source, frame)
+    return frames
+
+
+def expect_text(value: object) -> bytes:
+    """Return a decoded bulk string.
+
+    Raises:
+        BackendProtocolError: It is something else.
+    """
+    if not isinstance(value, bytes):
+        raise BackendProtocolError(f"not a bulk string: {value!r}")
+    return value
+
+
+def expect_keys(value: object) -> list[bytes]:
+    """Return a decoded array of bulk strings.
+
+    Raises:
+        BackendProtocolError: It is something else.
+    """
+    if not isinstance(value, list) or not all(isinstance(key, bytes) for key in value):
+        raise BackendProtocolError(f"not an array of bulk strings: {value!r}")
+    return value

@@ -1,0 +1,232 @@
+"""What the data plane asks, answered: the object behind ``dataplane.hooks.Hooks``.
+
+Strategy: each method is a short decision that leads into another room: a verdict
+from ``retry``, a text from ``resp.replies``, a word to the pools or the watcher.
+Nothing here waits. What a punt means is above this room, and handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from proxy.cluster.addresses import AddressMap
+from proxy.cluster.redirects import Ask, Moved, parse_refusal
+from proxy.control import retry
+from proxy.control.pools import Pools
+from proxy.control.routes import Routes
+from proxy.control.watch import Watcher
+from proxy.dataplane.client import Client
+from proxy.dataplane.engine import Engine
+from proxy.dataplane.hooks import Action, Punt
+from proxy.dataplane.lane import Lane, Pipeline
+from proxy.dataplane.tables import Command
+from proxy.resp import replies
+from proxy.resp.inline import split_inline
+
+log = structlog.get_logger()
+
+PuntHandler = Callable[[Client, Punt, "Command | None", list[bytes]], "bytes | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """The limits that a client's frames are held to, in bytes and arguments."""
+
+    argument_limit: int
+    argument_limit_bytes: int
+    inline_limit_bytes: int
+    request_limit_bytes: int
+
+
+class ControlPlane:
+    """Answers the data plane's questions.
+
+    Args:
+        address_map: Translates the addresses in redirects.
+        request_timeout_s: For the texts that name it.
+        new_state: Makes what the sessions room keeps of a client.
+        must_log_in: Whether a client may do nothing before AUTH.
+    """
+
+    def __init__(
+        self,
+        *,
+        address_map: AddressMap,
+        request_timeout_s: float,
+        limits: RequestLimits,
+        reply_limit_bytes: int,
+        new_state: Callable[[], object],
+        must_log_in: bool,
+    ) -> None:
+        self._address_map = address_map
+        self._request_timeout_s = request_timeout_s
+        self._limits = limits
+        self._reply_limit_bytes = reply_limit_bytes
+        self._new_state = new_state
+        self._must_log_in = must_log_in
+
+    def connect(
+        self,
+        *,
+        engine: Engine,
+        pools: Pools,
+        routes: Routes,
+        watcher: Watcher,
+        on_punt: PuntHandler,
+    ) -> None:
+        """Take the rooms that were built after this one. Before the first client."""
+        self._engine = engine
+        self._pools = pools
+        self._routes = routes
+        self._watcher = watcher
+        self._on_punt = on_punt
+        self.lane_for = pools.lane
+
+    # ---- clients ----------------------------------------------------------------
+
+    def accepted(self, client: Client) -> None:
+        """Give a new client its state."""
+        client.state = self._new_state()
+        client.is_gated = self._must_log_in
+
+    def closed(self, client: Client, reason: str) -> None:
+        """Log why a client was sent away; one that left by itself is not worth a line."""
+        if reason:
+            log.warning("client closed", client=client.id, reason=reason)
+
+    def too_many_clients(self) -> bytes:
+        """Return the error for a client over the limit."""
+        return replies.max_clients()
+
+    def punt(
+        self, client: Client, reason: Punt, command: Command | None, args: list[bytes]
+    ) -> bytes | None:
+        """Return the reply to what left the hot road, or None if a task will bring it."""
+        return self._on_punt(client, reason, command, args)
+
+    def inline_args(self, line: bytes) -> list[bytes] | None:
+        """Return the arguments of an inline command; None if its quotes do not match."""
+        return split_inline(line)
+
+    def protocol_error(self, fault: str, got: bytes) -> bytes:
+        """Return the error for a client that does not speak RESP."""
+        limits = self._limits
+        match fault:
+            case "BAD_COUNT":
+                return replies.invalid_multibulk_length()
+            case "BAD_LENGTH":
+                return replies.argument_too_big(limits.argument_limit_bytes)
+            case "BAD_LINE_END":
+                return replies.invalid_line_end()
+            case "NOT_A_BULK":
+                return replies.expected_bulk(got)
+            case "LINE_TOO_LONG":
+                return replies.inline_too_big(limits.inline_limit_bytes)
+            case "HEADER_TOO_LONG":
+                return replies.multibulk_count_too_long()
+            case "FRAME_TOO_LONG":
+                return replies.request_too_big(limits.request_limit_bytes)
+            case "TOO_MANY_ARGUMENTS":
+                return replies.too_many_arguments(limits.argument_limit)
+            case _:
+                return replies.unbalanced_quotes()
+
+    # ---- refusals and failures ------------------------------------------------------
+
+    def judge(
+        self, node: int, line: bytes, redirects: int, attempts: int
+    ) -> tuple[Action, int, float]:
+        """Return what to do with a piece that a node refused, and carry out the rest of it."""
+        asked = self._routes.address(node)
+        refusal = parse_refusal(line, asked) if asked is not None else None
+        is_known = False
+        if isinstance(refusal, Moved | Ask):
+            address = self._address_map.reachable(refusal.address)
+            refusal = type(refusal)(refusal.slot, address)
+            topology = self._watcher.topology
+            is_known = topology is not None and topology.node_at(address) is not None
+        verdict = retry.judge(
+            refusal, redirects=redirects, attempts=attempts, is_known=is_known
+        )
+        match verdict:
+            case retry.Pass():
+                return Action.PASS, -1, 0.0
+            case retry.AskAt(address):
+                return Action.ASK, self._routes.number(address), 0.0
+            case retry.Again(wait_s, patch, refresh):
+                if patch is not None:
+                    self._watcher.move_slot(patch.slot, patch.address)
+                if refresh:
+                    self._watcher.suspect()
+                return Action.BY_MAP, -1, wait_s
+
+    def need_connection(self, pipeline: Pipeline) -> None:
+        """Have a pipeline connected that has something to send."""
+        self._pools.want(pipeline)
+
+    def lost_connection(self, pipeline: Pipeline) -> None:
+        """Suspect the map when a connection breaks."""
+        log.info("connection lost", node=str(self._routes.address(pipeline.node)))
+        self._watcher.suspect()
+
+    def silent(self, pipeline: Pipeline, seconds: float) -> None:
+        """Look after a node that owes replies: busy, hung, or no longer in charge.
+
+        A busy node is left alone, for a slow command may take its time. One that
+        serves no slot any more will not be waited for: its replies are lost,
+        and the requests behind them can go to its successor.
+        """
+        topology = self._watcher.topology
+        address = self._routes.address(pipeline.node)
+        if topology is not None and not any(
+            node.address == address for node in topology.primaries
+        ):
+            log.warning("silent node let go", node=str(address), seconds=round(seconds, 1))
+            self._engine.drop(pipeline)
+        self._watcher.suspect()
+
+    def uncovered(self, slot: int) -> None:
+        """Suspect the map when it has nobody for a slot."""
+        self._watcher.suspect()
+
+    # ---- what a client is told ----------------------------------------------------
+
+    def gave_up(self, slot: int, node: int, *, was_sent: bool, is_write: bool) -> bytes:
+        """Return the error for a request whose deadline has passed."""
+        if not was_sent:
+            if self._watcher.topology is None:
+                return replies.unreached_cluster(self._request_timeout_s)
+            return replies.never_sent(slot if slot >= 0 else None, self._request_timeout_s)
+        tell = replies.no_reply_to_write if is_write else replies.no_reply_to_read
+        return tell(self._name(node), self._request_timeout_s)
+
+    def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
+        """Return the error for a request whose reply was lost with a connection."""
+        tell = replies.lost_write if is_write else replies.lost_read
+        return tell(self._name(node))
+
+    def parts_failed(
+        self, command: Command, failed: int, parts: int, first_error: bytes
+    ) -> bytes:
+        """Return the error for a split command of which some parts failed."""
+        return replies.parts_failed(
+            command.name,
+            failed=failed,
+            parts=parts,
+            first_error=first_error,
+            is_write=command.spec.is_write,
+        )
+
+    def replies_differ(self, command: Command) -> bytes:
+        """Return the error for a split command whose parts' replies do not fit together."""
+        return replies.replies_differ(command.name)
+
+    def reply_too_big(self, node: int) -> bytes:
+        """Return the error that stands for a reply over the limit."""
+        return replies.reply_too_big(self._name(node), self._reply_limit_bytes)
+
+    def _name(self, node: int) -> str:
+        return str(self._routes.address(node) or "a node that is gone")

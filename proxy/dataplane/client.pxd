@@ -1,0 +1,65 @@
+# cython: language_level=3
+"""C face of client.pyx."""
+
+from libc.stdint cimport uint64_t
+
+from proxy.dataplane.buffer cimport Buffer
+from proxy.dataplane.frames cimport RequestScanner
+from proxy.dataplane.lane cimport Lane
+from proxy.dataplane.request cimport Request
+from proxy.dataplane.tables cimport Command
+
+
+cdef enum Stall:
+    STALL_DRAIN = 1      # until its requests in flight are answered
+    STALL_PUNT = 2       # until the control plane has answered
+    STALL_HELD = 4       # until requests that are sent again are answered
+    STALL_OUTPUT = 8     # until it reads what it was sent
+    STALL_IN_FLIGHT = 16 # until it has fewer requests in flight
+    STALL_NODE = 32      # until a node's full queue has room
+
+
+cdef enum ReplyMode:
+    REPLY_ON = 0
+    REPLY_OFF = 1
+    REPLY_SKIP = 2
+
+
+cdef class Client:
+    cdef readonly uint64_t id
+    cdef int fd                        # -1 once closed
+    cdef object engine                 # closes it
+    cdef Lane lane
+    cdef Request head, tail            # in request order, from the oldest without its turn
+    cdef readonly Py_ssize_t in_flight # pieces sent or to be sent, not answered yet
+    cdef list held                     # pieces to be sent again; None most of the time
+    cdef uint64_t generation           # of the slot map its pieces in flight were routed by
+    cdef uint64_t next_sequence
+    cdef int stall                     # Stall bits; 0: its next request may be routed
+    cdef Buffer input                  # what was read and not consumed
+    cdef Buffer output                 # what is to be written
+    cdef RequestScanner scanner        # only while a frame is cut by the end of ``input``
+    cdef Request punted                # the request that the control plane is answering
+    cdef Py_ssize_t output_allowance   # stop reading when this much output waits
+    cdef uint64_t output_moved         # bytes_out when the output was last found waiting
+    cdef bint is_dirty                 # in the router's list of clients to write
+    cdef bint is_resuming              # in the router's list of clients to consume
+    cdef bint is_settled               # in the router's list of clients to send again
+    cdef bint reads                    # EPOLLIN is armed
+    cdef bint wants_write              # EPOLLOUT is armed
+    cdef bint saw_end                  # the client sends nothing more
+    cdef bint is_closing               # takes no more requests; closed when all is written
+    cdef public bint is_gated          # every request goes to the control plane
+    cdef public int reply_mode
+    cdef public object state           # what the sessions room keeps of it
+    cdef Command last_row
+    cdef readonly double created_s     # monotonic
+    cdef readonly double last_active_s
+    cdef readonly uint64_t commands
+    cdef readonly uint64_t bytes_in
+    cdef readonly uint64_t bytes_out
+
+    cdef void enqueue(self, Request request) noexcept
+    cdef void obey_reply_mode(self, Request request) noexcept
+    cdef int complete(self, Request request, const char* data, Py_ssize_t length) except -1
+    cdef void orphan(self) noexcept

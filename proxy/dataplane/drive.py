@@ -1,0 +1,40 @@
+"""Drive the engine from one trio task.
+
+Strategy: while there is traffic, the engine waits in its own epoll for up to
+``WAIT_MS``, and trio gets its turn only every ``TURN_S``, or at once when the
+engine has made a task runnable. So trio costs a thousandth of a busy second, and
+not a share of each tick. When nothing came for ``WAIT_MS``, the task sleeps in
+trio like any other.
+
+Tried and left: yielding to trio after each tick (21 us a request against 17),
+and five empty polls before it (19 us); GET, 50 clients, no pipelining.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from proxy.dataplane.engine import Engine
+
+WAIT_MS = 1
+# How late trio's other tasks may run while traffic is heavy. Chosen.
+TURN_S = 0.005
+
+
+async def drive(engine: Engine) -> None:
+    """Run the engine until cancelled."""
+    while True:
+        with trio.move_on_after(engine.sweep_after_s if engine.is_busy else float("inf")):
+            await trio.lowlevel.wait_readable(engine.fileno())
+        turn_ends = trio.current_time() + TURN_S
+        engine.tick(0)
+        while True:
+            if engine.wants_yield or trio.current_time() > turn_ends:
+                engine.wants_yield = False
+                await trio.lowlevel.checkpoint()
+                turn_ends = trio.current_time() + TURN_S
+            if not engine.tick(WAIT_MS):
+                break

@@ -1,0 +1,103 @@
+"""What the data plane asks the control plane: the one face between the two.
+
+The data plane calls these from inside a tick, in the trio task that drives it:
+they answer at once and never wait. What takes longer is started as a task and
+answered later with ``Engine.finish_punt``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.dataplane.client import Client
+    from proxy.dataplane.lane import Lane, Pipeline
+    from proxy.dataplane.tables import Command
+
+
+class Punt(IntEnum):
+    """Why a request leaves the hot road."""
+
+    ROAD = 0
+    """Its row says so: local, fan-out, session, denied, ask the server."""
+    UNKNOWN = 1
+    """No row has its name."""
+    ARITY = 2
+    """Too few or too many arguments."""
+    CROSS_SLOT = 3
+    """Keys in several slots, and it cannot be split."""
+    GATED = 4
+    """The client must authenticate first."""
+
+
+class Action(IntEnum):
+    """What to do with a piece that a server refused to run."""
+
+    PASS = 0
+    """Let the client have the server's error."""
+    BY_MAP = 1
+    """Send it again, by the slot map of that time."""
+    ASK = 2
+    """Send it again to one node, after ASKING."""
+
+
+class Hooks(Protocol):
+    """The control plane, as the data plane sees it."""
+
+    def punt(
+        self, client: Client, reason: Punt, command: Command | None, args: list[bytes]
+    ) -> bytes | None:
+        """Return the reply frame, or None if ``finish_punt`` will bring it."""
+
+    def judge(
+        self, node: int, line: bytes, redirects: int, attempts: int
+    ) -> tuple[Action, int, float]:
+        """Return (action, node index for ASK, seconds to wait) for a server's refusal."""
+
+    def need_connection(self, pipeline: Pipeline) -> None:
+        """Note that a pipeline has requests to send and no connection."""
+
+    def lost_connection(self, pipeline: Pipeline) -> None:
+        """Note that a pipeline's connection is gone."""
+
+    def silent(self, pipeline: Pipeline, seconds: float) -> None:
+        """Note that a node has owed replies for so long without sending a byte."""
+
+    def uncovered(self, slot: int) -> None:
+        """Note that the map has no node for a slot that is needed."""
+
+    def gave_up(self, slot: int, node: int, *, was_sent: bool, is_write: bool) -> bytes:
+        """Return the error for a request whose deadline has passed."""
+
+    def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
+        """Return the error for a request whose reply was lost with a connection."""
+
+    def parts_failed(
+        self, command: Command, failed: int, parts: int, first_error: bytes
+    ) -> bytes:
+        """Return the error for a split command of which some parts failed."""
+
+    def replies_differ(self, command: Command) -> bytes:
+        """Return the error for a split command whose parts' replies do not fit together."""
+
+    def reply_too_big(self, node: int) -> bytes:
+        """Return the error that stands for a reply over the limit."""
+
+    def protocol_error(self, fault: str, got: bytes) -> bytes:
+        """Return the error for a client that does not speak RESP; ``fault`` as in frames."""
+
+    def inline_args(self, line: bytes) -> list[bytes] | None:
+        """Return the arguments of an inline command; None if its quotes do not match."""
+
+    def too_many_clients(self) -> bytes:
+        """Return the error for a client over the limit."""
+
+    def accepted(self, client: Client) -> None:
+        """Note a new client."""
+
+    def closed(self, client: Client, reason: str) -> None:
+        """Note that a client is gone; ``reason`` is empty when it left by itself."""
+
+    def lane_for(self, resp: int) -> Lane:
+        """Return the lane of clients that speak this protocol version."""

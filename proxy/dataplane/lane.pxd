@@ -1,0 +1,47 @@
+# cython: language_level=3
+"""C face of lane.pyx: one kind of client's way to the nodes."""
+
+from libc.stdint cimport uint64_t
+
+from proxy.dataplane.buffer cimport Buffer
+from proxy.dataplane.frames cimport ReplyScanner
+from proxy.dataplane.request cimport Request
+
+
+cdef class Pipeline:
+    cdef readonly int node             # index of the node it leads to
+    cdef readonly int fd               # -1 while there is no connection
+    cdef readonly Lane lane
+    cdef Request sent_head, sent_tail  # wholly written, waiting for replies
+    cdef Request unsent_head, unsent_tail
+    cdef readonly Py_ssize_t sent_count
+    cdef readonly Py_ssize_t unsent_count
+    cdef readonly Py_ssize_t unsent_bytes
+    cdef Py_ssize_t written            # bytes of unsent_head that are already written
+    cdef Buffer input
+    cdef ReplyScanner scanner
+    cdef bint discarding               # the reply being read is over the limit
+    cdef bint is_dirty                 # in the router's list of pipelines to write
+    cdef bint wants_write              # EPOLLOUT is armed
+    cdef bint is_wanted                # the control plane knows that a connection is needed
+    cdef readonly double heard_at      # last byte, or when it began to owe one
+    cdef list waiting_clients          # stopped because this queue is full
+
+    cdef readonly uint64_t requests
+    cdef readonly uint64_t bytes_in
+    cdef readonly uint64_t bytes_out
+    cdef readonly uint64_t late_replies  # came after their request was given up
+
+    cdef void push(self, Request request) noexcept
+    cdef Request pop_sent(self)
+    cdef Request pop_unsent(self)
+    cdef void drop_after(self, Request before) noexcept
+    cdef void mark_sent(self) noexcept
+
+
+cdef class Lane:
+    cdef readonly int resp             # protocol version on its connections
+    cdef readonly int width            # connections to each node
+    cdef list pipelines                # by node index * width + n; None until needed
+
+    cdef Pipeline pipeline(self, int node, uint64_t client_id)

@@ -1,0 +1,52 @@
+# cython: language_level=3
+"""C face of request.pyx."""
+
+from libc.stdint cimport uint64_t
+
+from proxy.dataplane.tables cimport Command
+
+
+cdef enum:
+    INLINE_BYTES = 112
+
+
+cdef enum State:
+    WAITING      # in a pipeline's queue, or its reply has not come
+    HELD         # refused or lost; will be sent again
+    ANSWERED     # its reply is known (or was given up); a late one is dropped
+
+
+cdef class Request:
+    # The bytes to send: the client's own, or a part's.
+    cdef char* frame
+    cdef Py_ssize_t frame_length
+    cdef char inline_frame[INLINE_BYTES]
+    # The reply, only while it waits for earlier ones or for the other parts.
+    cdef char* reply
+    cdef Py_ssize_t reply_length
+
+    cdef Request next_in_client    # the client's later request
+    cdef Request next_in_pipeline  # the pipeline's later request
+    cdef object client             # Client; None for the proxy's own requests
+    cdef Request parent            # Gather, if this is a part of a split command
+    cdef object on_done            # the proxy's own requests: called with bytes or BackendUnavailable
+    cdef Command command
+    cdef State state
+    cdef int slot                  # NO_SLOT: no key
+    cdef bint is_write
+    cdef bint silent               # CLIENT REPLY OFF or SKIP: nothing is sent back
+    cdef int redirects             # MOVED and ASK followed so far
+    cdef int attempts              # times it was held
+    cdef int losses                # times its connection was lost after it was sent
+    cdef int ask_node              # node to ask next, with ASKING; -1: by the slot map
+    cdef bint asking               # ASKING goes out before it, and that reply is still to come
+    cdef int node                  # node it was last sent to; -1: none yet
+    cdef bint was_sent             # whole, to a node, with no reply so far
+    cdef double not_before         # monotonic seconds: earliest time to send it again
+    cdef double deadline           # monotonic seconds: given up then
+    cdef uint64_t sequence         # its place among its client's pieces
+
+    cdef void set_frame(self, const char* data, Py_ssize_t length) except *
+    cdef char* make_frame(self, Py_ssize_t length) except NULL
+    cdef void keep_reply(self, const char* data, Py_ssize_t length) except *
+    cdef void drop_frame(self) noexcept

@@ -1,0 +1,62 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""One request on its way: its bytes, its places in two queues, its reply.
+
+Strategy: a request is its own link in the client's queue (replies leave in this
+order) and in a pipeline's (replies arrive in this order), so the hot road needs
+no container. Its bytes are kept until it is answered, because a redirect or a
+lost connection may ask for them again.
+
+Cost: one object from a free list; up to ``INLINE_BYTES`` of frame need no
+second allocation. Requests are outside the cycle collector: whoever takes one
+out of a queue clears the link, and ``client`` when it is answered.
+"""
+
+cimport cython
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from proxy.dataplane.tables cimport NO_SLOT
+
+
+@cython.freelist(1024)
+@cython.no_gc
+cdef class Request:
+    def __cinit__(self):
+        self.state = WAITING
+        self.slot = NO_SLOT
+        self.ask_node = -1
+        self.node = -1
+
+    def __dealloc__(self):
+        if self.frame != self.inline_frame:
+            free(self.frame)
+        free(self.reply)
+
+    cdef char* make_frame(self, Py_ssize_t length) except NULL:
+        """Return room for a frame of ``length`` bytes, to be filled by the caller."""
+        if length <= INLINE_BYTES:
+            self.frame = self.inline_frame
+        else:
+            self.frame = <char*>malloc(length)
+            if self.frame == NULL:
+                raise MemoryError
+        self.frame_length = length
+        return self.frame
+
+    cdef void set_frame(self, const char* data, Py_ssize_t length) except *:
+        memcpy(self.make_frame(length), data, length)
+
+    cdef void drop_frame(self) noexcept:
+        """Forget the bytes of a request that will not be sent again."""
+        if self.frame != self.inline_frame:
+            free(self.frame)
+        self.frame = NULL
+        self.frame_length = 0
+
+    cdef void keep_reply(self, const char* data, Py_ssize_t length) except *:
+        """Keep a copy of the reply until it is this request's turn."""
+        self.reply = <char*>malloc(max(length, 1))
+        if self.reply == NULL:
+            raise MemoryError
+        memcpy(self.reply, data, length)
+        self.reply_length = length

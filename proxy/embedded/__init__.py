@@ -1,0 +1,31 @@
+"""Real servers, clusters and proxies started from Python: for demo, tests and compare.py."""
+
+from proxy.embedded.cluster import EmbeddedCluster
+from proxy.embedded.engines import ENGINES, engine_label, find_engine, find_engines
+from proxy.embedded.errors import EmbeddedError, EngineMissing, NotInTime, ServerRefused
+from proxy.embedded.node import RedisNode
+from proxy.embedded.ports import PortLease, first_free_port, lease_ports
+from proxy.embedded.proxy_process import ProxyProcess
+from proxy.embedded.standalone import StandaloneServer
+from proxy.embedded.waiting import wait_for
+from proxy.embedded.wire import NodeConnection
+
+__all__ = [
+    "ENGINES",
+    "EmbeddedCluster",
+    "EmbeddedError",
+    "EngineMissing",
+    "NodeConnection",
+    "NotInTime",
+    "PortLease",
+    "ProxyProcess",
+    "RedisNode",
+    "ServerRefused",
+    "StandaloneServer",
+    "engine_label",
+    "find_engine",
+    "find_engines",
+    "first_free_port",
+    "lease_ports",
+    "wait_for",
+]

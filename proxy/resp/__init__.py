@@ -1,0 +1,1 @@
+"""RESP, the language of Redis: encode, decode (hiredis), every text the proxy itself says."""

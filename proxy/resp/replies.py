@@ -1,0 +1,400 @@
+"""Every text the proxy itself can say to a client (law 11), as whole frames.
+
+Strategy: one function for each text; its docstring says when it is sent and
+what to do about it, and the page of errors is made from these docstrings.
+Where a standalone server has a text for the case, it is that server's text,
+byte for byte, because clients look at it (Redis 7.0, unless noted). The
+proxy's own texts begin with a Redis error code too, and name the slot, the node
+or the setting. Settings are named ``table.key``, as in proxy.toml.
+
+Cost: one format each; none of them is on the hot road.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.resp.encode import error, simple
+
+OK = simple(b"OK")
+PONG = simple(b"PONG")
+RESET = simple(b"RESET")
+
+# Redis cuts what it quotes of an unknown command after so many bytes.
+QUOTED_BYTES = 128
+# Redis's own limits: with these the texts are Redis's own, and name no setting.
+REDIS_ARGUMENT_LIMIT_BYTES = 512 * 1024 * 1024
+REDIS_INLINE_LIMIT_BYTES = 64 * 1024
+
+# ---- the command ----------------------------------------------------------------------
+
+
+def wrong_arity(command: bytes) -> bytes:
+    """Too few or too many arguments: correct the call. A subcommand is named ``config|get``."""
+    return error(b"ERR wrong number of arguments for '%b' command" % command)
+
+
+def unknown_command(name: bytes, args: Sequence[bytes]) -> bytes:
+    """No server of the cluster knows the command: it is misspelt, or a module is missing."""
+    quoted = b""
+    for arg in args:
+        if len(quoted) >= QUOTED_BYTES:
+            break
+        quoted += b"'%b' " % _c_string(arg)[: QUOTED_BYTES - len(quoted)]
+    return error(
+        b"ERR unknown command '%b', with args beginning with: %b"
+        % (_c_string(name)[:QUOTED_BYTES], quoted)
+    )
+
+
+def unknown_subcommand(container: bytes, subcommand: bytes) -> bytes:
+    """The command has no such subcommand: send ``<command> HELP`` for the list."""
+    quoted = _c_string(subcommand)[:QUOTED_BYTES]
+    return error(b"ERR unknown subcommand '%b'. Try %b HELP." % (quoted, container.upper()))
+
+
+def cross_slot(command: bytes) -> bytes:
+    """The keys lie in several slots and the command cannot be split without breaking its promise.
+
+    Give keys that belong together the same hash tag: only what stands in
+    braces decides the slot, so ``{user1}.cart`` and ``{user1}.orders`` share one.
+    """
+    return error(
+        b"CROSSSLOT Keys in request don't hash to the same slot: '%b' cannot be split. "
+        b"Give its keys a common hash tag, as in {user1}.a and {user1}.b" % command
+    )
+
+
+def keys_unknown(command: bytes) -> bytes:
+    """Neither the command table nor ``COMMAND GETKEYS`` finds the keys: check the arguments."""
+    return error(b"ERR cannot tell which arguments of '%b' are keys, so no slot is known" % command)
+
+
+def needs_session(command: bytes) -> bytes:
+    """MULTI, BLPOP, SUBSCRIBE and the like, not offered yet: ask the cluster directly."""
+    return error(
+        b"ERR '%b' needs a server connection of its own, which the proxy does not offer yet"
+        % command
+    )
+
+
+def unsupported(command: bytes) -> bytes:
+    """The command means one node, not a cluster: send it to that node directly."""
+    return error(b"ERR '%b' is not available through the proxy" % command)
+
+
+def denied(command: bytes) -> bytes:
+    """The command is in ``commands.deny``: take it off that list if clients should have it."""
+    return error(b"NOPERM '%b' is denied by the proxy's setting commands.deny" % command)
+
+
+def cluster_disabled() -> bytes:
+    """A CLUSTER command: answered as a standalone server does, see ``clients.expose_cluster``."""
+    return error(b"ERR This instance has cluster support disabled")
+
+
+def syntax_error() -> bytes:
+    """The options of a command that the proxy answers itself do not fit together."""
+    return error(b"ERR syntax error")
+
+
+def not_an_integer() -> bytes:
+    """An argument of a command that the proxy answers itself should be a number."""
+    return error(b"ERR value is not an integer or out of range")
+
+
+def database_out_of_range() -> bytes:
+    """SELECT of a database other than 0: a cluster has only that one."""
+    return error(b"ERR DB index is out of range")
+
+
+def invalid_cursor() -> bytes:
+    """SCAN with a cursor that the proxy has not given: begin again with 0."""
+    return error(b"ERR invalid cursor")
+
+
+def no_such_client() -> bytes:
+    """CLIENT KILL of an address that nobody is connected from: look at CLIENT LIST."""
+    return error(b"ERR No such client")
+
+
+def invalid_client_name(what: bytes = b"Client names") -> bytes:
+    """CLIENT SETNAME, or SETINFO of ``what``, with a blank or a control character."""
+    return error(b"ERR %b cannot contain spaces, newlines or special characters." % what)
+
+
+def unknown_option(option: bytes) -> bytes:
+    """CLIENT SETINFO with an attribute other than LIB-NAME and LIB-VER."""
+    return error(b"ERR Unrecognized option '%b'" % _c_string(option)[:QUOTED_BYTES])
+
+
+def no_key_arguments() -> bytes:
+    """COMMAND GETKEYS of a command that takes no keys."""
+    return error(b"ERR The command has no key arguments")
+
+
+def getkeys_unknown_command() -> bytes:
+    """COMMAND GETKEYS of a command that does not exist."""
+    return error(b"ERR Invalid command specified")
+
+
+def getkeys_wrong_arity() -> bytes:
+    """COMMAND GETKEYS of a command with too few or too many arguments."""
+    return error(b"ERR Invalid number of arguments specified for command")
+
+
+# ---- who the client is ----------------------------------------------------------------
+
+
+def auth_required() -> bytes:
+    """``clients.password`` is set and the client has not authenticated: give it the password."""
+    return error(b"NOAUTH Authentication required.")
+
+
+def hello_needs_auth() -> bytes:
+    """HELLO without AUTH from a client that has not authenticated: add ``AUTH user password``."""
+    return error(
+        b"NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+        b"HELLO AUTH <user> <pass> option can be used to authenticate the client and select "
+        b"the RESP protocol version at the same time"
+    )
+
+
+def wrong_password() -> bytes:
+    """AUTH or HELLO AUTH does not match ``clients.username`` and ``clients.password``."""
+    return error(b"WRONGPASS invalid username-password pair or user is disabled.")
+
+
+def no_password_set() -> bytes:
+    """AUTH with a password where none is needed: drop it, or set ``clients.password``."""
+    return error(
+        b"ERR AUTH <password> called without any password configured for the default user. "
+        b"Are you sure your configuration is correct?"
+    )
+
+
+def unsupported_protocol() -> bytes:
+    """HELLO with a version other than 2 and 3."""
+    return error(b"NOPROTO unsupported protocol version")
+
+
+def protocol_not_an_integer() -> bytes:
+    """HELLO with a version that is no number."""
+    return error(b"ERR Protocol version is not an integer or out of range")
+
+
+def hello_syntax(option: bytes) -> bytes:
+    """HELLO with an option other than AUTH and SETNAME, or one without its arguments."""
+    return error(b"ERR Syntax error in HELLO option '%b'" % _c_string(option)[:QUOTED_BYTES])
+
+
+def max_clients() -> bytes:
+    """``listen.max_clients`` are connected: raise it, or find the clients that never close."""
+    return error(b"ERR max number of clients reached")
+
+
+# ---- bytes that are not RESP: the connection is closed after the text -------------------
+
+
+def protocol_error(text: bytes) -> bytes:
+    """Any break of the protocol that has no function of its own below."""
+    return error(b"ERR Protocol error: %b" % text)
+
+
+def invalid_multibulk_length() -> bytes:
+    """The count after ``*`` is not a number: the client is broken, or not a Redis client."""
+    return protocol_error(b"invalid multibulk length")
+
+
+def invalid_bulk_length() -> bytes:
+    """The length after ``$`` is not a number: the client is broken, or not a Redis client."""
+    return protocol_error(b"invalid bulk length")
+
+
+def expected_bulk(got: bytes) -> bytes:
+    """An argument begins with ``got`` and not with ``$``: the client is broken."""
+    return protocol_error(b"expected '$', got '%b'" % got)
+
+
+def invalid_line_end() -> bytes:
+    """No CR LF after an argument: the client gave a wrong length (text of Valkey 9.1)."""
+    return protocol_error(b"invalid CRLF in request")
+
+
+def multibulk_count_too_long() -> bytes:
+    """The line that begins with ``*`` does not end: the client is broken."""
+    return protocol_error(b"too big mbulk count string")
+
+
+def bulk_count_too_long() -> bytes:
+    """The line that begins with ``$`` does not end: the client is broken."""
+    return protocol_error(b"too big bulk count string")
+
+
+def unbalanced_quotes() -> bytes:
+    """An inline command has a quote that is not closed, or closed in the middle of a word."""
+    return protocol_error(b"unbalanced quotes in request")
+
+
+def unauthenticated_multibulk_length() -> bytes:
+    """More than 10 arguments from a client that must authenticate first."""
+    return protocol_error(b"unauthenticated multibulk length")
+
+
+def unauthenticated_bulk_length() -> bytes:
+    """An argument over 16384 bytes from a client that must authenticate first."""
+    return protocol_error(b"unauthenticated bulk length")
+
+
+# ---- limits ---------------------------------------------------------------------------
+
+
+def too_many_arguments(limit: int) -> bytes:
+    """A request with more arguments than ``limits.argument_limit``: send it in pieces."""
+    return protocol_error(
+        b"invalid multibulk length (the setting limits.argument_limit is %d)" % limit
+    )
+
+
+def argument_too_big(limit_bytes: int) -> bytes:
+    """An argument longer than ``limits.argument_limit_bytes``: store the value in pieces."""
+    if limit_bytes == REDIS_ARGUMENT_LIMIT_BYTES:
+        return invalid_bulk_length()
+    return protocol_error(
+        b"invalid bulk length (the setting limits.argument_limit_bytes is %d)" % limit_bytes
+    )
+
+
+def inline_too_big(limit_bytes: int) -> bytes:
+    """An inline command longer than ``limits.inline_limit_bytes``: send it as a RESP array."""
+    if limit_bytes == REDIS_INLINE_LIMIT_BYTES:
+        return protocol_error(b"too big inline request")
+    return protocol_error(
+        b"too big inline request (the setting limits.inline_limit_bytes is %d)" % limit_bytes
+    )
+
+
+def request_too_big(limit_bytes: int) -> bytes:
+    """A whole request longer than ``limits.request_limit_bytes``: send it in pieces."""
+    return protocol_error(
+        b"too big request (the setting limits.request_limit_bytes is %d)" % limit_bytes
+    )
+
+
+def reply_too_big(node: str, limit_bytes: int) -> bytes:
+    """A reply longer than ``limits.reply_limit_bytes``: ask for less at a time, as SCAN does."""
+    return error(
+        b"ERR the reply of %b is longer than the setting limits.reply_limit_bytes (%d) "
+        b"and was dropped; the command ran" % (node.encode(), limit_bytes)
+    )
+
+
+# ---- the cluster does not answer --------------------------------------------------------
+
+
+def never_sent(slot: int | None, timeout_s: float) -> bytes:
+    """No node could be reached in time for the slot: the command did not run.
+
+    Sending it again is safe. The slot's primary is down and no replica took
+    its place within ``cluster.request_timeout_s``.
+    """
+    whose = b"no primary" if slot is None else b"no primary of slot %d" % slot
+    return error(
+        b"CLUSTERDOWN %b could be reached within the setting cluster.request_timeout_s (%g); "
+        b"the command was not sent and did not run" % (whose, timeout_s)
+    )
+
+
+def no_reply_to_read(node: str, timeout_s: float) -> bytes:
+    """A read was sent and not answered in time; send it again, and look at the node."""
+    return error(
+        b"IOERR no reply from %b within the setting cluster.request_timeout_s (%g); "
+        b"it was a read and can be sent again" % (node.encode(), timeout_s)
+    )
+
+
+def no_reply_to_write(node: str, timeout_s: float) -> bytes:
+    """A write was sent and the node did not answer within ``cluster.request_timeout_s``.
+
+    It may or may not have run, so the proxy does not send it again: read the
+    key to find out, or repeat a write that is the same when done twice.
+    """
+    return error(
+        b"IOERR outcome unknown: the command may or may not have run. No reply from %b within "
+        b"the setting cluster.request_timeout_s (%g)" % (node.encode(), timeout_s)
+    )
+
+
+def lost_read(node: str) -> bytes:
+    """A read was sent several times and each time the connection was lost: see the node's log."""
+    return error(
+        b"IOERR the connection to %b was lost before its reply came, several times; "
+        b"it was a read and can be sent again" % node.encode()
+    )
+
+
+def lost_write(node: str) -> bytes:
+    """As ``no_reply_to_write``, but at once: the connection to the node was lost."""
+    return error(
+        b"IOERR outcome unknown: the command may or may not have run. The connection to %b "
+        b"was lost before its reply came" % node.encode()
+    )
+
+
+def unreached_cluster(timeout_s: float) -> bytes:
+    """No node of ``cluster.seeds`` has told its map in time: ``slotway check`` says why."""
+    return error(
+        b"CLUSTERDOWN no node of the setting cluster.seeds has answered within "
+        b"cluster.request_timeout_s (%g); the command was not sent and did not run" % timeout_s
+    )
+
+
+# ---- commands that went to several nodes --------------------------------------------------
+
+
+def parts_failed(
+    command: bytes, *, failed: int, parts: int, first_error: bytes, is_write: bool
+) -> bytes:
+    """Some of the parts that a command was split into failed. Its code is the first failed part's.
+
+    What the others read was dropped; what the others wrote stays written: read
+    the keys again before you repeat the command.
+    """
+    code, _, text = _text(first_error).partition(b" ")
+    fate = b"the other %d took effect" if is_write else b"what the other %d read was dropped"
+    others = b"" if failed == parts else b" and " + fate % (parts - failed)
+    return error(
+        b"%b %d of %d parts of '%b' failed%b: %b" % (code, failed, parts, command, others, text)
+    )
+
+
+def node_failed(command: bytes, *, node: str, first_error: bytes) -> bytes:
+    """A command that every shard must answer failed on one of them. Its code is that node's.
+
+    The other shards may have run it. SCRIPT LOAD, FLUSHALL and the like can be
+    sent again; what was only read was dropped.
+    """
+    code, _, text = _text(first_error).partition(b" ")
+    return error(
+        b"%b '%b' goes to every shard and failed on %b: %b" % (code, command, node.encode(), text)
+    )
+
+
+def replies_differ(command: bytes) -> bytes:
+    """The servers answered the parts in types that cannot be merged: compare their versions."""
+    return error(b"ERR the servers' replies to '%b' cannot be merged; its parts ran" % command)
+
+
+def internal_error() -> bytes:
+    """The proxy has met a bug of its own: please report it with the traceback in its log."""
+    return error(b"ERR internal error of the proxy; its log has the traceback")
+
+
+def _text(frame: bytes) -> bytes:
+    """Return the text of an error frame, code first."""
+    return frame.rstrip(b"\r\n").removeprefix(b"-")
+
+
+def _c_string(data: bytes) -> bytes:
+    """Return what a C server would print of ``data``: up to the first NUL."""
+    return data.partition(b"\0")[0]

@@ -1,0 +1,87 @@
+"""Describe client connections in the words of CLIENT LIST and CLIENT INFO.
+
+Strategy: one list of fields for each engine, in its order, so that what parses
+a server's answer parses this one. Fields that have no meaning here have the
+value a server gives when there is nothing: no subscriptions, no transaction,
+no output list. ``qbuf``, ``omem`` and their sum ``tot-mem`` are the proxy's
+real buffers; ``argv-mem``, ``rbs`` and the like, which are details of a
+server's memory, are 0.
+
+Redis's fields are those of 7.2: 7.0 has no lib-name and lib-ver, which come
+last.
+
+Cost: about 10 us a client; a list of 10,000 clients takes 0.1 s of the loop.
+"""
+
+from __future__ import annotations
+
+import time
+
+from proxy.sessions.arguments import c_text
+from proxy.sessions.context import ClientView
+
+_REDIS_LINE = (
+    b"id=%(id)d addr=%(addr)b laddr=%(laddr)b fd=%(fd)d name=%(name)b age=%(age)d idle=%(idle)d"
+    b" flags=%(flags)b db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=%(qbuf)d qbuf-free=0 argv-mem=0"
+    b" multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%(omem)d tot-mem=%(memory)d events=%(events)b"
+    b" cmd=%(cmd)b user=%(user)b redir=-1 resp=%(resp)d lib-name=%(lib_name)b lib-ver=%(lib_ver)b\n"
+)
+_VALKEY_LINE = (
+    b"id=%(id)d addr=%(addr)b laddr=%(laddr)b fd=%(fd)d name=%(name)b age=%(age)d idle=%(idle)d"
+    b" flags=%(flags)b capa=%(capa)b db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=%(qbuf)d"
+    b" qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%(omem)d"
+    b" tot-mem=%(memory)d events=%(events)b cmd=%(cmd)b user=%(user)b redir=-1 resp=%(resp)d"
+    b" lib-name=%(lib_name)b lib-ver=%(lib_ver)b tot-net-in=%(net_in)d tot-net-out=%(net_out)d"
+    b" tot-cmds=%(commands)d\n"
+)
+
+
+def describe_client(client: ClientView, *, valkey: bool, command: bytes = b"") -> bytes:
+    """Return the line of one client, with its line feed.
+
+    Args:
+        client: Whom to describe.
+        valkey: With Valkey's fields instead of Redis's.
+        command: What it runs now; empty: what it ran last.
+    """
+    state = client.state
+    line = _VALKEY_LINE if valkey else _REDIS_LINE
+    return line % {
+        b"id": client.id,
+        b"addr": client.address.encode(),
+        b"laddr": client.local_address.encode(),
+        b"fd": client.fd_number,
+        b"name": c_text(state.name),
+        b"age": age_s(client),
+        b"idle": idle_s(client),
+        b"flags": flags_of(client),
+        b"capa": state.capabilities,
+        b"qbuf": client.query_buffer_bytes,
+        b"omem": client.output_bytes,
+        b"memory": client.query_buffer_bytes + client.output_bytes,
+        b"events": b"rw" if client.output_bytes else b"r",
+        b"cmd": command or client.last_command or b"NULL",
+        b"user": c_text(state.user),
+        b"resp": client.resp,
+        b"lib_name": c_text(state.lib_name),
+        b"lib_ver": c_text(state.lib_ver),
+        b"net_in": client.bytes_in,
+        b"net_out": client.bytes_out,
+        b"commands": client.commands,
+    }
+
+
+def flags_of(client: ClientView) -> bytes:
+    """Return the client's flags, a letter each, in the server's order; ``N`` if it has none."""
+    flags = (b"e" if client.state.no_evict else b"") + (b"T" if client.state.no_touch else b"")
+    return flags or b"N"
+
+
+def age_s(client: ClientView) -> int:
+    """Return how long the client has been connected, in whole seconds."""
+    return int(time.monotonic() - client.created_s)
+
+
+def idle_s(client: ClientView) -> int:
+    """Return how long the client has sent nothing, in whole seconds."""
+    return max(0, int(time.monotonic() - client.last_active_s))

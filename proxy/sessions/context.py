@@ -1,0 +1,165 @@
+"""What local answers see of the rest of the proxy: two narrow faces, no more.
+
+Strategy: the handlers in this folder are functions of these protocols, so a
+test calls them with two small fakes, and the control plane can change behind
+them. Nothing here is implemented; ``control`` and ``dataplane`` do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from proxy.cluster.topology import Node, Topology
+from proxy.sessions.state import ClientState
+
+DATABASES = 1  # a cluster has database 0 only
+
+REPLY_ON = 0
+REPLY_OFF = 1
+REPLY_SKIP_NEXT = 2
+
+
+class ClientView(Protocol):
+    """One client connection, as the data plane keeps it."""
+
+    state: ClientState
+    reply_mode: int
+    """REPLY_ON, REPLY_OFF or REPLY_SKIP_NEXT.
+
+    A handler sees it as it was *before* its command. What becomes of the
+    handler's frame is decided after it returned: an empty frame sends nothing
+    and leaves the mode as the handler set it; otherwise REPLY_SKIP_NEXT drops
+    the frame and becomes REPLY_ON, REPLY_OFF drops it, REPLY_ON sends it. So
+    CLIENT REPLY ON is answered in every mode, as a server does.
+    """
+
+    @property
+    def id(self) -> int:
+        """Number of the connection; never given twice by one process."""
+
+    @property
+    def fd_number(self) -> int:
+        """Number of its socket; -1 once it is closed."""
+
+    @property
+    def resp(self) -> int:
+        """Protocol version of replies: 2 or 3."""
+
+    @property
+    def address(self) -> str:
+        """Where the client connected from: ``host:port``, IPv6 in brackets."""
+
+    @property
+    def local_address(self) -> str:
+        """Where it connected to, in the same form."""
+
+    @property
+    def created_s(self) -> float:
+        """When it connected, by ``time.monotonic``."""
+
+    @property
+    def last_active_s(self) -> float:
+        """When it last sent something, by ``time.monotonic``."""
+
+    @property
+    def last_command(self) -> bytes:
+        """Name of its last command, lower case, ``client|id`` with a subcommand; or empty."""
+
+    @property
+    def query_buffer_bytes(self) -> int:
+        """Bytes read from it and not yet taken as requests."""
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of replies that it has not read yet."""
+
+    @property
+    def commands(self) -> int:
+        """How many requests it has sent."""
+
+    @property
+    def bytes_in(self) -> int:
+        """How many bytes it has sent."""
+
+    @property
+    def bytes_out(self) -> int:
+        """How many bytes it was sent."""
+
+    def close_after_reply(self) -> None:
+        """Take no more requests from it; close when its replies are written."""
+
+    def close(self) -> None:
+        """Close it at once; replies still owed to it are dropped."""
+
+
+class Nodes(Protocol):
+    """The cluster, for the few local answers that only a server can give."""
+
+    @property
+    def topology(self) -> Topology:
+        """The map in use."""
+
+    async def call(self, node: Node, *args: bytes, resp: int = 2) -> bytes:
+        """Return one node's raw reply frame; an error reply is a reply.
+
+        Raises:
+            BackendUnavailable: No reply will come.
+        """
+
+
+class LocalContext(Protocol):
+    """What handlers may ask of the proxy. The control room implements it."""
+
+    @property
+    def server_name(self) -> bytes:
+        """Who the connected servers say they are in HELLO: ``redis`` or ``valkey``.
+
+        The two have drifted apart in texts and options. A client of the proxy
+        gets the words of the engine that is behind it.
+        """
+
+    @property
+    def server_version(self) -> bytes:
+        """Version of the connected servers, as in HELLO."""
+
+    @property
+    def password_required(self) -> bool:
+        """Whether a client has to log in before it may run commands."""
+
+    @property
+    def expose_cluster(self) -> bool:
+        """Setting: let clients see that there is a cluster."""
+
+    @property
+    def nodes(self) -> Nodes:
+        """The cluster."""
+
+    def clients(self) -> Iterable[ClientView]:
+        """Return every open client connection."""
+
+    def find_client(self, client_id: int) -> ClientView | None:
+        """Return the open connection with this number, or None."""
+
+    def use_resp(self, client: ClientView, version: int) -> None:
+        """Make ``client.resp`` 2 or 3, from this command's own reply on."""
+
+    def has_user(self, user: bytes) -> bool:
+        """Return whether there is a user of this name; the default user always is."""
+
+    def check_password(self, user: bytes, password: bytes) -> bool:
+        """Return whether this pair lets a client in, in time that tells nothing else."""
+
+
+SyncHandler = Callable[[LocalContext, ClientView, list[bytes]], bytes]
+"""``args[0]`` is the command's name as sent. Returns the raw reply frame, in the
+protocol version that holds after the command; empty: nothing is sent. Raises
+nothing: any exception out of a handler is a bug."""
+
+AsyncHandler = Callable[[LocalContext, ClientView, list[bytes]], Awaitable[bytes]]
+"""As SyncHandler, for what a node has to be asked."""
+
+
+def speaks_valkey(ctx: LocalContext) -> bool:
+    """Return whether the connected servers are Valkey, else they are taken for Redis."""
+    return ctx.server_name == b"valkey"

@@ -1,0 +1,308 @@
+"""Settings: where they come from, which one wins, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from proxy.cluster.addresses import Address
+from proxy.config import Commands, Settings, known_keys, load_settings
+from proxy.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "proxy.toml"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in known_keys():
+        monkeypatch.delenv("SLOTWAY_" + key.replace(".", "__").upper(), raising=False)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "proxy.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+# ---- proxy.toml ---------------------------------------------------------------
+
+
+def test_the_example_file_loads_as_it_stands_and_is_the_defaults() -> None:
+    assert load_settings(EXAMPLE) == Settings()
+
+
+def test_the_example_file_names_every_key_and_no_other() -> None:
+    tables = tomllib.loads(EXAMPLE.read_text("utf-8"))
+
+    assert [f"{table}.{key}" for table, keys in tables.items() for key in keys] == known_keys()
+
+
+def test_the_example_file_explains_every_key_as_the_models_do() -> None:
+    lines = EXAMPLE.read_text("utf-8").splitlines()
+    explained = [
+        before.removeprefix("# ") for before, line in pairwise(lines) if re.match(r"\w+ = ", line)
+    ]
+
+    assert explained == [
+        field.description
+        for table in Settings.model_fields
+        for field in type(getattr(Settings(), table)).model_fields.values()
+    ]
+
+
+# ---- precedence ---------------------------------------------------------------
+
+
+def test_a_flag_beats_the_environment_and_that_beats_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, '[listen]\naddress = "::1"\nport = 1\nbacklog = 1\n')
+    monkeypatch.setenv("SLOTWAY_LISTEN__PORT", "2")
+    monkeypatch.setenv("SLOTWAY_LISTEN__BACKLOG", "2")
+
+    listen = load_settings(path, {"listen": {"backlog": 3}}).listen
+
+    assert (listen.address, listen.port, listen.backlog, listen.max_clients) == ("::1", 2, 3, 10000)
+
+
+ENVIRONMENT = {
+    "a number": ("SLOTWAY_CLUSTER__REQUEST_TIMEOUT_S", "2.5", "cluster.request_timeout_s", 2.5),
+    "a truth": ("SLOTWAY_CLIENTS__EXPOSE_CLUSTER", "true", "clients.expose_cluster", True),
+    "a list": (
+        "SLOTWAY_CLUSTER__SEEDS",
+        "[::1]:7000, redis.example:7001",
+        "cluster.seeds",
+        ("[::1]:7000", "redis.example:7001"),
+    ),
+    "a list of one": ("SLOTWAY_CLUSTER__SEEDS", "h:1", "cluster.seeds", ("h:1",)),
+    "an empty list": ("SLOTWAY_COMMANDS__DENY", "", "commands.deny", ()),
+    "a table": (
+        "SLOTWAY_CLUSTER__ADDRESS_MAP",
+        "10.0.0.5:7000=127.0.0.1:17000, 10.0.0.6=gateway",
+        "cluster.address_map",
+        {"10.0.0.5:7000": "127.0.0.1:17000", "10.0.0.6": "gateway"},
+    ),
+    "no file": ("SLOTWAY_CLUSTER__PASSWORD_FILE", "", "cluster.password_file", None),
+    "lower case": ("slotway_log__level", "debug", "log.level", "debug"),
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "key", "value"), ENVIRONMENT.values(), ids=ENVIRONMENT.keys()
+)
+def test_a_variable_sets_any_kind_of_key(
+    variable: str, text: str, key: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+
+    settings = load_settings()
+
+    table, _, name = key.partition(".")
+    assert getattr(getattr(settings, table), name) == value
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLOTWAY_PORT", "tcp://10.0.0.1:6379")
+    monkeypatch.setenv("SLOTWAY_SERVICE_HOST", "10.0.0.1")
+
+    assert load_settings() == Settings()
+
+
+# ---- secrets ------------------------------------------------------------------
+
+
+def test_a_password_comes_from_the_setting_or_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("pass word \n", "utf-8")
+
+    from_file = load_settings(None, {"cluster": {"password_file": str(secret)}})
+    from_key = load_settings(None, {"cluster": {"password": "s3cret"}})
+
+    assert from_file.cluster.read_password() == "pass word "
+    assert from_key.cluster.read_password() == "s3cret"
+    assert Settings().cluster.read_password() == ""
+
+
+def test_a_rotated_password_is_the_one_that_is_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("old", "utf-8")
+    clients = load_settings(None, {"clients": {"password_file": str(secret)}}).clients
+
+    secret.write_text("new\r\n", "utf-8")
+    assert clients.read_password() == "new"
+
+    secret.unlink()
+    with pytest.raises(ConfigError, match=r"clients\.password_file"):
+        clients.read_password()
+
+
+def test_a_password_is_never_shown() -> None:
+    settings = load_settings(None, {"cluster": {"password": "s3cret"}})
+
+    assert "s3cret" not in repr(settings)
+    assert "s3cret" not in str(settings.cluster)
+
+
+# ---- what is derived ----------------------------------------------------------
+
+
+def test_seeds_and_the_address_map_are_values_for_the_rooms_below() -> None:
+    cluster = load_settings(
+        None, {"cluster": {"seeds": ["[::1]:7000"], "address_map": {"h": "gateway"}}}
+    ).cluster
+
+    assert cluster.seed_addresses() == (Address("::1", 7000),)
+    assert cluster.addresses_from_here().reachable(Address("h", 1)) == Address("gateway", 1)
+
+
+@pytest.mark.parametrize(
+    ("deny", "denied"),
+    [
+        (("default",), {b"shutdown", b"debug"}),
+        ((), set()),
+        (("DEFAULT", "KEYS"), {b"shutdown", b"debug", b"keys"}),
+        (("config|set",), {b"config|set"}),
+    ],
+)
+def test_the_built_in_denials_can_be_kept_extended_and_dropped(
+    deny: tuple[str, ...], denied: set[bytes]
+) -> None:
+    assert Commands(deny=deny).denied({b"shutdown", b"debug"}) == denied
+
+
+# ---- what is wrong ------------------------------------------------------------
+
+# The file, the key that is named, what was given, what is allowed.
+WRONG = {
+    "too large": ("[listen]\nport = 65536", "listen.port", "65536 in the file", "65535"),
+    "too small": (
+        "[cluster]\nrequest_timeout_s = 0",
+        "cluster.request_timeout_s",
+        "0 in the file",
+        "greater than 0",
+    ),
+    "not finite": (
+        "[cluster]\nrequest_timeout_s = inf",
+        "cluster.request_timeout_s",
+        "inf in the file",
+        "finite",
+    ),
+    "no number": ('[listen]\nport = "many"', "listen.port", "'many' in the file", "integer"),
+    "none of the words": (
+        '[log]\nlevel = "loud"',
+        "log.level",
+        "'loud' in the file",
+        "'debug', 'info', 'warning' or 'error'",
+    ),
+    "no seed": ("[cluster]\nseeds = []", "cluster.seeds", "[] in the file", "at least 1"),
+    "seed without port": (
+        '[cluster]\nseeds = ["redis"]',
+        "cluster.seeds",
+        "['redis'] in the file",
+        "host:port, like 127.0.0.1:7000",
+    ),
+    "half an address": (
+        '[cluster.address_map]\nh = "a:1"',
+        "cluster.address_map",
+        "{'h': 'a:1'} in the file",
+        "host:port to host:port, or host to host",
+    ),
+    "misspelt key": (
+        "[listen]\nprot = 1",
+        "listen.prot",
+        "a key that does not exist",
+        "listen.port is the nearest",
+    ),
+    "misspelt table": (
+        "[lisetn]\nport = 1",
+        "lisetn",
+        "a key that does not exist",
+        "listen is the nearest",
+    ),
+    "no table": ("listen = 1", "listen", "1 in the file", "a table of keys"),
+    "no such file": (
+        '[clients]\npassword_file = "/nowhere/secret"',
+        "clients.password_file",
+        "'/nowhere/secret' in the file",
+        "a file that can be read (No such file or directory)",
+    ),
+    "two passwords": (
+        '[clients]\npassword = "a"\npassword_file = "/nowhere/secret"',
+        "clients.password_file",
+        "'/nowhere/secret' in the file",
+        "nothing, because password is set too",
+    ),
+    "room for less than a reply": (
+        "[limits]\nclient_output_limit_bytes = 5",
+        "limits.client_output_limit_bytes",
+        "5 in the file",
+        "at least reply_limit_bytes, which is 1073741824",
+    ),
+    "a default that became too small": (
+        "[limits]\nreply_limit_bytes = 5_000_000_000",
+        "limits.client_output_limit_bytes",
+        "by default",
+        "at least reply_limit_bytes, which is 5000000000",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "key", "given", "allowed"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_setting_is_refused_with_its_name_and_what_is_allowed(
+    text: str, key: str, given: str, allowed: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text))
+
+    assert caught.value.key == key
+    assert given in caught.value.given
+    assert allowed in caught.value.allowed
+    assert all(part in str(caught.value) for part in (key, given, allowed))
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "key", "allowed"),
+    [
+        ("SLOTWAY_LISTEN__PORT", "x", "listen.port", "integer"),
+        ("SLOTWAY_LISTEN__PROT", "1", "SLOTWAY_LISTEN__PROT", "SLOTWAY_LISTEN__PORT"),
+        ("SLOTWAY_LISETN__PORT", "1", "SLOTWAY_LISETN__PORT", "SLOTWAY_LISTEN__PORT"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    variable: str, text: str, key: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+
+    with pytest.raises(ConfigError, match=variable) as caught:
+        load_settings()
+
+    assert caught.value.key == key
+    assert allowed in caught.value.allowed
+
+
+def test_a_wrong_flag_is_said_to_be_one() -> None:
+    with pytest.raises(ConfigError, match=r"listen\.port: given -1 on the command line"):
+        load_settings(None, {"listen": {"port": -1}})
+
+
+@pytest.mark.parametrize(
+    "text", ["[cluster]\npasword = 's3cret'", "[cluster]\npassword = ['s3cret']"]
+)
+def test_a_refusal_does_not_show_a_password(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text))
+
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: given No such file"):
+        load_settings(tmp_path / "nowhere.toml")
+    with pytest.raises(ConfigError, match=r"proxy\.toml: given .*line 1"):
+        load_settings(write(tmp_path, "port = = 1"))
