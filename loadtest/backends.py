@@ -13,6 +13,7 @@ from proxy.embedded.cluster import EmbeddedCluster
 from proxy.embedded.standalone import StandaloneServer
 
 PRIMARIES = 3
+_NODE_TIMEOUT_MS = 15_000  # Redis's default: a node that waits for a busy CPU has not failed
 
 
 @contextmanager
@@ -22,10 +23,12 @@ def running_backends(engine: str) -> Iterator[Backends]:
     Raises:
         EmbeddedError: A server did not start, or the cluster did not form.
     """
-    cluster = EmbeddedCluster(engine, primaries=PRIMARIES, replicas=0)
+    cluster = EmbeddedCluster(
+        engine, primaries=PRIMARIES, replicas=0, node_timeout_ms=_NODE_TIMEOUT_MS
+    )
     with cluster, StandaloneServer(engine) as standalone:
         yield Backends(
-            cluster_ports=[node.port for node in cluster.nodes],
-            standalone_port=standalone.port,
+            cluster=cluster.addresses,
+            standalone=standalone.address,
             standalone_pid=standalone.node.pid,
         )

@@ -38,7 +38,7 @@ from proxy.embedded.errors import EmbeddedError, EngineMissing
 from proxy.embedded.leash import Leash
 
 DEFAULT_ROUNDS = 5
-DEFAULT_REQUESTS = 80_000
+DEFAULT_REQUESTS = 100_000
 QUICK_ROUNDS = 2
 QUICK_REQUESTS = 8_000
 WARM_UP_REQUESTS = 4_000
@@ -106,7 +106,7 @@ def _choose(
 ) -> list[str]:
     if text is None:
         return list(known)
-    asked = [word for word in text.split(",") if word]
+    asked = text.split(",")
     for word in asked:
         if word not in known:
             parser.error(f"{option}: {word!r} is not one of {', '.join(known)}")
@@ -114,8 +114,12 @@ def _choose(
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return number
 
 
@@ -205,8 +209,7 @@ def compare(options: argparse.Namespace, results: Results) -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
         backends = stack.enter_context(running_backends(options.engine))
-        leash = Leash()
-        stack.callback(leash.release)
+        leash = stack.enter_context(Leash())
         contenders = [CONTENDERS[name](backends, directory, leash) for name in options.only]
         for contender in contenders:
             stack.callback(contender.stop)

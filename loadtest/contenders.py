@@ -24,9 +24,10 @@ from typing import ClassVar
 
 from answers import WrongAnswer, check_answers
 
+from proxy.cluster.topology import Address
 from proxy.embedded.errors import EmbeddedError
 from proxy.embedded.leash import Leash
-from proxy.embedded.ports import PortLease, lease_ports
+from proxy.embedded.ports import LOOPBACK, PortLease, lease_ports
 from proxy.embedded.proxy_process import ProxyProcess
 
 READY_LIMIT_S = 20.0
@@ -44,8 +45,8 @@ class ContenderFailed(Exception):
 class Backends:
     """What stands behind the proxies."""
 
-    cluster_ports: Sequence[int]
-    standalone_port: int
+    cluster: Sequence[Address]
+    standalone: Address
     standalone_pid: int
 
 
@@ -136,7 +137,7 @@ class Slotway(Contender):
             return "slotway, working tree"
 
     def launch(self) -> None:
-        self._process = ProxyProcess([f"127.0.0.1:{port}" for port in self.backends.cluster_ports])
+        self._process = ProxyProcess(self.backends.cluster)
         self._process.start()
         self.port, self.pid = self._process.port, self._process.pid
 
@@ -144,7 +145,12 @@ class Slotway(Contender):
         if self._process is not None:
             self._process.stop()
 
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return Path(f"/proc/{self.pid}/fd").is_dir()
+
     def read_log(self) -> str:
+        """Return what the process has said so far."""
         return "" if self._process is None else self._process.log.read_text(errors="replace")
 
 
@@ -214,7 +220,7 @@ class Nutcracker(_ConfiguredProcess):
         config = self.directory / f"nutcracker-{self.port}.yml"
         config.write_text(
             "bench:\n"
-            f"  listen: 127.0.0.1:{self.port}\n"
+            f"  listen: {LOOPBACK}:{self.port}\n"
             f"  backlog: {_LISTEN_QUEUE}\n"
             "  redis: true\n"
             "  hash: fnv1a_64\n"
@@ -223,11 +229,11 @@ class Nutcracker(_ConfiguredProcess):
             "  auto_eject_hosts: false\n"
             f"  timeout: {_OPERATION_TIMEOUT_MS}\n"
             "  servers:\n"
-            f"    - 127.0.0.1:{self.backends.standalone_port}:1\n"
+            f"    - {self.backends.standalone}:1\n"
         )
         return [
             *("nutcracker", "-c", str(config)),
-            *("-a", "127.0.0.1", "-s", str(ports[1])),
+            *("-a", LOOPBACK, "-s", str(ports[1])),
             *("-o", "/dev/stderr", "-p", str(self.directory / f"nutcracker-{self.port}.pid")),
         ]
 
@@ -286,7 +292,7 @@ class Envoy(_ConfiguredProcess):
             ],
         }
         seeds = [
-            {"endpoint": {"address": _socket_address(port)}} for port in self.backends.cluster_ports
+            {"endpoint": {"address": _socket_address(node.port)}} for node in self.backends.cluster
         ]
         cluster = {
             "name": "bench",
@@ -305,7 +311,7 @@ class Envoy(_ConfiguredProcess):
 
 
 def _socket_address(port: int) -> dict[str, object]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return {"socket_address": {"address": LOOPBACK, "port_value": port}}
 
 
 def _find_envoy() -> Path | None:
@@ -331,7 +337,7 @@ class Direct(Contender):
         return "direct: the standalone server without a proxy"
 
     def launch(self) -> None:
-        self.port, self.pid = self.backends.standalone_port, self.backends.standalone_pid
+        self.port, self.pid = self.backends.standalone.port, self.backends.standalone_pid
 
     def stop(self) -> None:
         """Leave the server alone: it belongs to whoever started it."""

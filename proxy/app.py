@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import socket
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 import trio
 
+from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Topology
 from proxy.commands.overrides import DENIED_BY_DEFAULT
 from proxy.commands.table import compile_table, snapshot_table
@@ -40,6 +41,8 @@ class Proxy:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.port = settings.listen.port
+        self._started_s = time.monotonic()
         self._denied = settings.commands.denied(DENIED_BY_DEFAULT)
         password = settings.clients.read_password()
         passwords = PasswordBook(
@@ -68,6 +71,7 @@ class Proxy:
             credentials=credentials,
             address_map=settings.cluster.addresses_from_here(),
             on_change=self._map_changed,
+            on_moved=self._slot_moved,
             interval_s=settings.cluster.refresh_interval_s,
             min_interval_s=settings.cluster.refresh_min_interval_s,
             timeout_s=settings.cluster.connect_timeout_s,
@@ -86,6 +90,7 @@ class Proxy:
             routes=self.routes,
             watcher=self.watcher,
             timeout_s=settings.cluster.request_timeout_s,
+            own_info=self._own_info,
         )
         self.desk = Desk(
             engine=self.engine,
@@ -125,11 +130,31 @@ class Proxy:
         engine.reply_limit_bytes = limits.reply_limit_bytes
 
     def _map_changed(self, topology: Topology) -> None:
-        self.engine.install_slots(self.routes.slot_map(topology))
+        generation = self.engine.slot_map.generation + 1
+        self.engine.install_slots(self.routes.slot_map(topology, generation))
         self.pools.retire(topology)
+
+    def _slot_moved(self, slot: int, address: Address) -> None:
+        """Patch one slot: a resharding brings hundreds of these a second."""
+        number = self.routes.number(address)
+        self.engine.install_slots(self.engine.slot_map.with_owner(slot, number))
 
     def _install_commands(self, command_reply: object) -> None:
         self.engine.install_commands(CommandTable(compile_table(command_reply, self._denied)))
+
+    def _own_info(self) -> dict[bytes, bytes]:
+        """Return the fields of INFO in which clients should see the proxy, not a server."""
+        clients = self.engine.clients
+        return {
+            b"tcp_port": b"%d" % self.port,
+            b"connected_clients": b"%d" % len(clients),
+            b"maxclients": b"%d" % self.engine.max_clients,
+            b"total_connections_received": b"%d" % self.engine.accepted,
+            b"rejected_connections": b"%d" % self.engine.refused_clients,
+            b"process_id": b"%d" % os.getpid(),
+            b"uptime_in_seconds": b"%d" % (time.monotonic() - self._started_s),
+            b"uptime_in_days": b"%d" % ((time.monotonic() - self._started_s) // 86400),
+        }
 
     async def run(self, *, on_listening: Callable[[int], None] = lambda port: None) -> None:
         """Serve until cancelled.
@@ -150,15 +175,15 @@ class Proxy:
                 await self._learn_commands()
                 for listener in listeners:
                     self.engine.listen(listener.fileno())
-                port = listeners[0].getsockname()[1]
+                self.port = listeners[0].getsockname()[1]
                 log.info(
                     "listening",
                     address=self.settings.listen.address,
-                    port=port,
+                    port=self.port,
                     fronts=", ".join(self.settings.cluster.seeds),
                     server=f"{self.desk.server_name.decode()} {self.desk.server_version.decode()}",
                 )
-                on_listening(port)
+                on_listening(self.port)
                 await trio.sleep_forever()
         finally:
             for listener in listeners:

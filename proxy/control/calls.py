@@ -1,19 +1,19 @@
 """Ask nodes on the proxy's own behalf, over the clients' pipelines.
 
 Strategy: for what one request cannot answer alone (sums, SCAN, SCRIPT LOAD),
-tasks call nodes and wait. A call is as patient as a client's request: as long as
-it provably did not run it waits for a connection or for the node to come back
-under another address, up to the same deadline.
+tasks call nodes and wait. A call says as soon as it is clear that no reply will
+come, and whether it was sent; how patient to be is the caller's business.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import trio
 
 from proxy.cluster.map import Node
 from proxy.cluster.topology import Topology
 from proxy.control.pools import Pools
-from proxy.control.retry import LONGEST_WAIT_S
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -22,7 +22,12 @@ from proxy.resp.encode import encode_command
 
 
 class Calls:
-    """The nodes, as fan-outs and local answers see them (``control.nodes.Nodes``)."""
+    """The nodes, as fan-outs and local answers see them (``control.nodes.Nodes``).
+
+    Args:
+        timeout_s: How long one call may take.
+        own_info: Returns the fields of INFO that are the proxy's own.
+    """
 
     def __init__(
         self,
@@ -32,12 +37,14 @@ class Calls:
         routes: Routes,
         watcher: Watcher,
         timeout_s: float,
+        own_info: Callable[[], Mapping[bytes, bytes]],
     ) -> None:
+        self.timeout_s = timeout_s
         self._engine = engine
         self._pools = pools
         self._routes = routes
         self._watcher = watcher
-        self._timeout_s = timeout_s
+        self._own_info = own_info
 
     @property
     def topology(self) -> Topology:
@@ -61,25 +68,27 @@ class Calls:
     async def call_many(
         self, node: Node, commands: list[tuple[bytes, ...]], resp: int = 2
     ) -> list[bytes]:
-        """Send several commands to one node, in order on one connection."""
-        was_sent = False
-        with trio.move_on_after(self._timeout_s):
-            while True:
-                try:
-                    return await self._try(node, commands, resp)
-                except BackendUnavailable as problem:
-                    was_sent = problem.sent
-                    if was_sent or self.topology.node_by_id(node.id) is None:
-                        raise
-                self._watcher.suspect()
-                await trio.sleep(LONGEST_WAIT_S)
-                node = self.topology.node_by_id(node.id) or node
+        """Send several commands to one node, in order on one connection, and nothing between.
+
+        Raises:
+            BackendUnavailable: As ``call``; ``sent`` if any of them may have been.
+        """
+        with trio.move_on_after(self.timeout_s):
+            return await self._ask(node, commands, resp)
         raise BackendUnavailable(
-            f"no reply from {node.address} within {self._timeout_s:g} s (request_timeout_s)",
-            sent=was_sent,
+            f"no reply from {node.address} within {self.timeout_s:g} s (request_timeout_s)",
+            sent=True,
         )
 
-    async def _try(
+    def suspect(self) -> None:
+        """Have the map refreshed soon."""
+        self._watcher.suspect()
+
+    def own_info(self) -> Mapping[bytes, bytes]:
+        """Return the fields of INFO that are the proxy's own."""
+        return self._own_info()
+
+    async def _ask(
         self, node: Node, commands: list[tuple[bytes, ...]], resp: int
     ) -> list[bytes]:
         replies: list[bytes | BackendUnavailable] = []

@@ -73,7 +73,7 @@ class NodeConnection:
                 stream = await trio.open_tcp_stream(address.host, address.port)
             except OSError as problem:
                 raise BackendUnavailable(
-                    f"cannot connect to {address}: {problem}", sent=False
+                    f"cannot connect to {address}: {_reason(problem)}", sent=False
                 ) from None
             connection = cls(stream, address)
             try:
@@ -151,6 +151,14 @@ class NodeConnection:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _reason(problem: OSError) -> str:
+    """Return the kernel's word for a failed connect; trio tells only that all attempts failed."""
+    causes = problem.__cause__
+    while isinstance(causes, BaseExceptionGroup):
+        causes = causes.exceptions[0]
+    return getattr(causes, "strerror", None) or problem.strerror or str(problem)
 
 
 def expect_bytes(value: Value, asked: Address) -> bytes:

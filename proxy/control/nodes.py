@@ -13,6 +13,8 @@ import trio
 
 from proxy.cluster.topology import Node, Topology
 from proxy.control.retry import backoff_s
+from proxy.errors import BackendUnavailable
+from proxy.resp import replies
 
 
 class Nodes(Protocol):
@@ -65,6 +67,7 @@ class Patience:
         """Start the clock of one request."""
         self._nodes = nodes
         self._attempts = 0
+        self.timeout_s = nodes.timeout_s
         self.deadline = trio.current_time() + nodes.timeout_s
         """By ``trio.current_time``."""
 
@@ -78,3 +81,13 @@ class Patience:
         self._nodes.suspect()
         await trio.sleep(backoff_s(self._attempts))
         self._attempts += 1
+
+    def failure(self, problem: BackendUnavailable, node: Node, *, is_write: bool = False) -> bytes:
+        """Return the error for a request that gets no reply from ``node`` and cannot try again."""
+        if not problem.sent:
+            return replies.never_sent(None, self.timeout_s)
+        if not is_write:
+            return replies.no_reply_to_read(str(node.address), self.timeout_s)
+        if self.is_over:
+            return replies.no_reply_to_write(str(node.address), self.timeout_s)
+        return replies.lost_write(str(node.address))

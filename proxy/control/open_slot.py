@@ -22,7 +22,7 @@ from proxy.commands.glob import compile_glob
 from proxy.commands.scan_cursor import ScanOptions
 from proxy.control.nodes import Nodes
 from proxy.control.own_slots import ASK_OWN_SLOTS, OwnSlots, parse_own_slots
-from proxy.errors import BackendProtocolError
+from proxy.errors import BackendProtocolError, ProxyError
 from proxy.resp.decode import decode, error_code
 
 # The servers return what there is; a reply over limits.reply_limit_bytes is an error.
@@ -56,14 +56,20 @@ class Refused:
         return parse_refusal(self.frame, self.node.address) is not None
 
 
-class SlotHasMoved(Exception):  # noqa: N818 - a turn of events, not an error
+class SlotHasMoved(ProxyError):
     """The slot is not open in this way any more: ask the map again."""
 
 
-def find_open_slot(slot: int, source: Node, own: OwnSlots, nodes: Nodes) -> OpenSlot | None:
-    """Return the open slot, or None if it is not open or the map lacks the node that gets it."""
+def find_open_slot(slot: int, source: Node, own: OwnSlots, nodes: Nodes) -> OpenSlot:
+    """Return both ends of a slot that ``source`` is giving away.
+
+    Raises:
+        SlotHasMoved: It is not, or the map lacks the node that gets it.
+    """
     target = nodes.topology.node_by_id(own.migrating.get(slot, ""))
-    return None if target is None else OpenSlot(slot, source, target)
+    if target is None:
+        raise SlotHasMoved
+    return OpenSlot(slot, source, target)
 
 
 async def read_keys(open_slot: OpenSlot, nodes: Nodes) -> list[bytes] | Refused:
@@ -127,12 +133,10 @@ async def _read_types(
     # The source answers ASK for every key of the slot that it does not have.
     left = [index for index, frame in enumerate(frames) if error_code(frame) == b"ASK"]
     if left:
-        commands = [
-            command for index in left for command in ((b"ASKING",), (b"TYPE", keys[index]))
-        ]
-        for index, frame in zip(
-            left, (await nodes.call_many(target, commands))[1::2], strict=True
-        ):
+        commands: list[tuple[bytes, ...]] = []
+        for index in left:
+            commands += [(b"ASKING",), (b"TYPE", keys[index])]
+        for index, frame in zip(left, (await nodes.call_many(target, commands))[1::2], strict=True):
             frames[index] = frame
     for index, frame in enumerate(frames):
         match error_code(frame):

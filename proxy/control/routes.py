@@ -21,7 +21,6 @@ class Routes:
     def __init__(self) -> None:
         self._addresses: list[Address | None] = []
         self._numbers: dict[Address, int] = {}
-        self._generation = 0
 
     def number(self, address: Address) -> int:
         """Return the node's number; it gets one if it has none."""
@@ -56,15 +55,17 @@ class Routes:
             del self._numbers[address]
             self._addresses[number] = None
 
-    def slot_map(self, topology: Topology) -> SlotMap:
-        """Return the data plane's form of a map: a node's number for each slot."""
+    def slot_map(self, topology: Topology, generation: int) -> SlotMap:
+        """Return the data plane's form of a map: a node's number for each slot.
+
+        Args:
+            generation: Higher than that of the map it replaces.
+        """
         numbers = {
             index: self.number(topology.nodes[index].address)
             for index in set(topology.owners)
             if index is not None
         }
-        self._generation += 1
         return SlotMap(
-            [None if owner is None else numbers[owner] for owner in topology.owners],
-            self._generation,
+            [None if owner is None else numbers[owner] for owner in topology.owners], generation
         )

@@ -52,7 +52,6 @@ from proxy.commands.scan_cursor import (
     server_of,
     split_server_cursor,
 )
-from proxy.control.failures import no_answer
 from proxy.control.info import info_fields
 from proxy.control.nodes import Nodes, Patience
 from proxy.control.open_slot import (
@@ -170,7 +169,7 @@ async def _let_server_complain(args: list[bytes], nodes: Nodes) -> bytes:
             try:
                 frame = await nodes.call(node, *args)
             except BackendUnavailable as problem:
-                failure = no_answer(problem, node, nodes, is_write=False)
+                failure = patience.failure(problem, node)
             else:
                 # Not refused after all: a cursor such as "+5", which no scan of ours has given.
                 return frame if error_code(frame) else replies.invalid_cursor()
@@ -237,7 +236,7 @@ class _Scan:
         except SlotHasMoved:
             return NotYet(replies.never_sent(position.slot, self._nodes.timeout_s))
         except BackendUnavailable as problem:
-            return NotYet(no_answer(problem, node, self._nodes, is_write=False))
+            return NotYet(self._patience.failure(problem, node))
 
     async def _ask(self, node: Node, position: Position) -> Page | NotYet | bytes:
         dictionary = position.dictionary
@@ -262,16 +261,10 @@ class _Scan:
         if asked_cursor != server_cursor(position, is_by_slot=server.has_slot_dicts):
             return await self._ask(node, position)
         cursor, keys = _expect_page(answer)
-        return page_of(
-            position, end=self._end, server=server, own=own, cursor=cursor, keys=keys
-        )
+        return page_of(position, end=self._end, server=server, own=own, cursor=cursor, keys=keys)
 
-    async def _read_open_slot(
-        self, node: Node, slot: int, own: OwnSlots
-    ) -> Page | NotYet | bytes:
+    async def _read_open_slot(self, node: Node, slot: int, own: OwnSlots) -> Page | NotYet | bytes:
         open_slot = find_open_slot(slot, node, own, self._nodes)
-        if open_slot is None:
-            raise SlotHasMoved
         keys = await read_matching_keys(open_slot, self._options, self._nodes)
         if isinstance(keys, Refused):
             return _answer_to(keys)

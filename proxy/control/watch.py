@@ -80,9 +80,8 @@ class Watcher:
 
     Args:
         seeds: Where to ask first, and when all known nodes are gone.
-        on_change: Called with each map that differs from the one before in
-            what it routes; ``changed_nodes`` is called when only roles,
-            addresses of others or health differ.
+        on_change: Called with each map that routes otherwise than the one before.
+        on_moved: Called with the slot and its new owner when only one slot changed.
         interval_s: Seconds between two refreshes while nothing happens.
         min_interval_s: Seconds between two refreshes whatever happens.
     """
@@ -94,6 +93,7 @@ class Watcher:
         credentials: Credentials,
         address_map: AddressMap,
         on_change: Callable[[Topology], None],
+        on_moved: Callable[[int, Address], None],
         interval_s: float,
         min_interval_s: float,
         timeout_s: float,
@@ -105,6 +105,7 @@ class Watcher:
         self._credentials = credentials
         self._address_map = address_map
         self._on_change = on_change
+        self._on_moved = on_moved
         self._interval_s = interval_s
         self._min_interval_s = min_interval_s
         self._timeout_s = timeout_s
@@ -123,7 +124,8 @@ class Watcher:
             return
         owner = self.topology.owner(slot)
         if owner is None or owner.address != address:
-            self._install(self.topology.with_moved(slot, address))
+            self.topology = self.topology.with_moved(slot, address)
+            self._on_moved(slot, address)
 
     async def run(self) -> None:
         """Refresh the map for ever."""

@@ -89,14 +89,15 @@ cdef enum:
     OUTBOX_BYTES = 256 * 1024
     COPIED_BYTES = 4096         # longer requests are written from where they are
     MAX_PIECES = 256            # of one write
-    ASKING_BYTES = 22
     ACCEPTS_PER_TICK = 64
     READ_AHEAD_BYTES = 1024 * 1024
 
 cdef double SWEEP_S = 0.1       # how late a deadline may be noticed
 cdef double SLEEPER_S = 0.01    # how late a held piece may be sent again
 
-cdef const char* ASKING = b"*1\r\n$6\r\nASKING\r\n"
+cdef bytes ASKING_FRAME = b"*1\r\n$6\r\nASKING\r\n"
+cdef const char* ASKING = ASKING_FRAME
+cdef Py_ssize_t ASKING_BYTES = len(ASKING_FRAME)
 
 
 cdef double monotonic() noexcept nogil:

@@ -310,15 +310,26 @@ cdef class SlotMap:
 
     def __cinit__(self, owners, uint64_t generation):
         cdef int slot
-        if len(owners) != SLOT_COUNT:
-            raise ValueError("a slot map has 16384 owners")
         self.generation = generation
         self.covered = 0
+        if owners is None:
+            return
+        if len(owners) != SLOT_COUNT:
+            raise ValueError("a slot map has 16384 owners")
         for slot in range(SLOT_COUNT):
             owner = owners[slot]
             self.owner[slot] = NO_NODE if owner is None else owner
             self.covered += owner is not None
         self.primaries = tuple(sorted({owner for owner in owners if owner is not None}))
+
+    def with_owner(self, int slot, int node):
+        """Return the next map: this one, with one slot given to another node."""
+        cdef SlotMap patched = SlotMap.__new__(SlotMap, None, self.generation + 1)
+        memcpy(patched.owner, self.owner, sizeof(self.owner))
+        patched.covered = self.covered + (self.owner[slot] == NO_NODE)
+        patched.owner[slot] = node
+        patched.primaries = tuple(sorted({*self.primaries, node}))
+        return patched
 
     def owner_of(self, int slot):
         """Return the index of the slot's node, or None."""

@@ -80,3 +80,11 @@ def decode(frame: bytes) -> Value:
 def error_text(value: hiredis.ReplyError) -> bytes:
     """Return the text of a decoded error, code first; what is not UTF-8 in it is replaced."""
     return str(value).encode()
+
+
+def error_code(frame: bytes) -> bytes | None:
+    r"""Return the code of an error frame, undecoded; None for any other frame.
+
+    ``b"-WRONGTYPE Operation against...\r\n"`` gives ``b"WRONGTYPE"``.
+    """
+    return frame[1:].rstrip(b"\r\n").partition(b" ")[0] if frame.startswith(b"-") else None

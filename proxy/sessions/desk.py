@@ -102,6 +102,15 @@ class Desk:
         self, client: Client, reason: Punt, command: Command | None, args: list[bytes]
     ) -> bytes | None:
         """Return the reply, or None if a task will bring it."""
+        try:
+            return self._decide(client, reason, command, args)
+        except Exception:  # noqa: BLE001  a bug met by one client must not end all of them
+            log.exception("bug in a local answer", command=command and command.name)
+            return replies.internal_error()
+
+    def _decide(
+        self, client: Client, reason: Punt, command: Command | None, args: list[bytes]
+    ) -> bytes | None:
         match reason:
             case Punt.GATED:
                 return self._answer_stranger(client, command, args)
@@ -159,7 +168,7 @@ class Desk:
         self._tasks_send.send_nowait((client, work))
 
     async def _finish(self, client: Client, work: Awaitable[bytes | None]) -> None:
-        """Bring a task's answer to its client; the one place where a bug of a task ends."""
+        """Bring a task's answer to its client."""
         try:
             reply = await work
         except BackendUnavailable as problem:
@@ -171,6 +180,9 @@ class Desk:
             )
         except BackendProtocolError as problem:
             log.error("a server's answer cannot be read", problem=str(problem))
+            reply = replies.internal_error()
+        except Exception:  # noqa: BLE001  a bug met by one client must not end all of them
+            log.exception("bug in a task", command=client.last_command)
             reply = replies.internal_error()
         if reply is not None:
             self._engine.finish_punt(client, reply)

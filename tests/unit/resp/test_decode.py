@@ -6,7 +6,7 @@ import hiredis
 import pytest
 
 from proxy.errors import BackendProtocolError
-from proxy.resp.decode import ReplyReader, decode, error_text
+from proxy.resp.decode import ReplyReader, decode, error_code, error_text
 
 VALUES = {
     "simple string": (b"+OK\r\n", b"OK"),
@@ -67,3 +67,17 @@ def test_several_replies_in_one_piece_come_out_in_order() -> None:
 def test_what_is_not_exactly_one_reply_is_the_servers_fault(wire: bytes) -> None:
     with pytest.raises(BackendProtocolError):
         decode(wire)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"-MOVED 5 10.0.0.1:7000\r\n", b"MOVED"),
+        (b"-NOSCRIPT\r\n", b"NOSCRIPT"),
+        (b"-\r\n", b""),
+        (b"+OK\r\n", None),
+        (b"$6\r\n-ERR x\r\n", None),
+    ],
+)
+def test_the_code_of_an_error_is_read_from_its_frame(frame: bytes, code: bytes | None) -> None:
+    assert error_code(frame) == code

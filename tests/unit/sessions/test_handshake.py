@@ -11,12 +11,12 @@ from proxy.sessions.state import ClientState
 WITH_PASSWORD = PasswordBook({b"default": b"secret", b"app": b"apple"})
 
 
-@pytest.fixture()
+@pytest.fixture
 def client() -> FakeClient:
     return FakeClient()
 
 
-@pytest.fixture()
+@pytest.fixture
 def stranger() -> FakeClient:
     return FakeClient(state=ClientState(authenticated=False))
 
