@@ -2,7 +2,7 @@
 
 Run: ``locust -f loadtest/locustfile.py --headless -u 50 -r 50 -t 30s
 --host redis://127.0.0.1:6379`` (or REDIS_URL in the environment instead of
-``--host``). Users only write below ``locust:`` and let it expire.
+``--host``). Users write only keys below ``locust:``, which expire.
 
 Strategy: the client class reports each command to locust under the
 command's name, so tasks read like application code. A value that is not the

@@ -100,6 +100,8 @@ class Proxy:
             expose_cluster=settings.clients.expose_cluster,
             install_commands=self._install_commands,
             ask_unknown=settings.commands.unknown == "ask",
+            denied=self._denied,
+            max_clients=settings.listen.max_clients,
             timeout_s=settings.cluster.request_timeout_s,
         )
         self.plane.connect(
@@ -204,13 +206,15 @@ class Proxy:
                             [("INFO", "server"), ("COMMAND",)]
                         )
                 except (BackendUnavailable, BackendProtocolError) as problem:
-                    log.warning("no commands from node", node=str(node.address), problem=str(problem))
+                    log.warning("no commands", node=str(node.address), problem=str(problem))
                     continue
                 self.desk.note_server(info)
                 try:
                     self._install_commands(commands)
                 except BackendProtocolError as problem:
-                    log.warning("COMMAND is not answered; Redis 7.0's table is used", problem=str(problem))
+                    log.warning(
+                        "COMMAND not answered; using Redis 7.0's table", problem=str(problem)
+                    )
                     self.engine.install_commands(CommandTable(snapshot_table(self._denied)))
                 return
             await trio.sleep(self.settings.cluster.refresh_min_interval_s)
@@ -237,9 +241,7 @@ def open_listeners(settings: Settings) -> list[socket.socket]:
             if listen.tcp_keepalive_s:
                 # Accepted sockets inherit these.
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                listener.setsockopt(
-                    socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, listen.tcp_keepalive_s
-                )
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, listen.tcp_keepalive_s)
                 listener.setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, listen.tcp_keepalive_s // 3)
                 )

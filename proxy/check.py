@@ -21,17 +21,26 @@ from proxy.errors import BackendProtocolError, BackendUnavailable
 
 # A node's words, and what they mean for the settings.
 _ADVICE = (
-    ("cluster support disabled", "it is not in cluster mode (cluster-enabled yes); the proxy is for clusters"),
+    (
+        "cluster support disabled",
+        "it is not in cluster mode (cluster-enabled yes)",
+    ),
     ("NOAUTH", "it wants a password: set cluster.password or cluster.password_file"),
     ("WRONGPASS", "user or password are wrong: see cluster.username and cluster.password"),
     ("invalid password", "the password is wrong: see cluster.password"),
     ("without any password configured", "it wants no password: leave cluster.password empty"),
-    ("NOPERM", "the ACL user may not read the map: allow it cluster|nodes, cluster|slots, cluster|info"),
+    (
+        "NOPERM",
+        "the ACL user may not read the map: allow cluster|nodes, |slots and |info",
+    ),
     ("refused", "nothing listens there: check host and port, and that the server runs"),
-    ("closed the connection", "it closed the connection at once: is it a TLS port, or over its maxclients?"),
-    ("not a reply", "it does not speak the Redis protocol: is it a TLS port, or another service?"),
+    (
+        "closed the connection",
+        "it closed the connection: a TLS port, or over its maxclients?",
+    ),
+    ("not a reply", "it does not speak the Redis protocol: a TLS port, or another service?"),
     ("no connection", "it cannot be reached in time: a firewall, or a wrong address?"),
-    ("did not answer", "it accepts connections and does not answer: is it a TLS port, or hung?"),
+    ("did not answer", "it accepts connections and does not answer: a TLS port, or hung?"),
     ("Name or service not known", "the name does not resolve here"),
 )
 

@@ -85,9 +85,7 @@ async def _serve(settings: Settings) -> None:
 
 
 @app.command()
-def check(
-    config: ConfigOption = None, seed: SeedOption = None, settings: SetOption = None
-) -> None:
+def check(config: ConfigOption = None, seed: SeedOption = None, settings: SetOption = None) -> None:
     """Load the settings, connect, and say in plain words what would go wrong.
 
     Exit code 0: nothing; 1: the cluster has a problem; 2: the settings have one.
@@ -114,9 +112,7 @@ def demo(
     try:
         from proxy.demo import run_demo
     except ModuleNotFoundError as problem:
-        typer.echo(
-            f"slotway: demo needs {problem.name}: pip install 'slotway[demo]'", err=True
-        )
+        typer.echo(f"slotway: demo needs {problem.name}: pip install 'slotway[demo]'", err=True)
         raise typer.Exit(EXIT_USAGE) from None
     raise typer.Exit(run_demo(port=port, tour=tour, engine=engine))
 
@@ -139,9 +135,7 @@ def _load(
             key, equals, value = assignment.partition("=")
             table, dot, name = key.partition(".")
             if not equals or not dot:
-                raise ConfigError(
-                    key="--set", given=repr(assignment), allowed="table.key=value"
-                )
+                raise ConfigError(key="--set", given=repr(assignment), allowed="table.key=value")
             flags.setdefault(table, {})[name] = value
         if listen is not None:
             address, colon, port = listen.rpartition(":")

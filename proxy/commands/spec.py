@@ -174,3 +174,7 @@ class CommandSpec:
     merge: Merge
     flags: frozenset[bytes]
     """The server's own flags, ``b"movablekeys"`` and the like."""
+
+    def takes(self, argc: int) -> bool:
+        """Return whether ``argc`` arguments, with the name, are neither too few nor too many."""
+        return argc == self.arity if self.arity >= 0 else argc >= -self.arity

@@ -88,9 +88,7 @@ class Calls:
         """Return the fields of INFO that are the proxy's own."""
         return self._own_info()
 
-    async def _ask(
-        self, node: Node, commands: list[tuple[bytes, ...]], resp: int
-    ) -> list[bytes]:
+    async def _ask(self, node: Node, commands: list[tuple[bytes, ...]], resp: int) -> list[bytes]:
         replies: list[bytes | BackendUnavailable] = []
         done = trio.Event()
 
@@ -100,9 +98,7 @@ class Calls:
                 done.set()
 
         pipeline = self._pools.lane(resp).pipeline_to(self._routes.number(node.address))
-        requests = [
-            self._engine.submit(pipeline, encode_command(*args), take) for args in commands
-        ]
+        requests = [self._engine.submit(pipeline, encode_command(*args), take) for args in commands]
         try:
             await done.wait()
         finally:

@@ -21,7 +21,7 @@ from proxy.control.watch import Watcher
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Action, Punt
-from proxy.dataplane.lane import Lane, Pipeline
+from proxy.dataplane.lane import Pipeline
 from proxy.dataplane.tables import Command
 from proxy.resp import replies
 from proxy.resp.inline import split_inline
@@ -148,9 +148,7 @@ class ControlPlane:
             refusal = type(refusal)(refusal.slot, address)
             topology = self._watcher.topology
             is_known = topology is not None and topology.node_at(address) is not None
-        verdict = retry.judge(
-            refusal, redirects=redirects, attempts=attempts, is_known=is_known
-        )
+        verdict = retry.judge(refusal, redirects=redirects, attempts=attempts, is_known=is_known)
         match verdict:
             case retry.Pass():
                 return Action.PASS, -1, 0.0
@@ -181,9 +179,7 @@ class ControlPlane:
         """
         topology = self._watcher.topology
         address = self._routes.address(pipeline.node)
-        if topology is not None and not any(
-            node.address == address for node in topology.primaries
-        ):
+        if topology is not None and not any(node.address == address for node in topology.primaries):
             log.warning("silent node let go", node=str(address), seconds=round(seconds, 1))
             self._engine.drop(pipeline)
         self._watcher.suspect()
@@ -208,9 +204,7 @@ class ControlPlane:
         tell = replies.lost_write if is_write else replies.lost_read
         return tell(self._name(node))
 
-    def parts_failed(
-        self, command: Command, failed: int, parts: int, first_error: bytes
-    ) -> bytes:
+    def parts_failed(self, command: Command, failed: int, parts: int, first_error: bytes) -> bytes:
         """Return the error for a split command of which some parts failed."""
         return replies.parts_failed(
             command.name,

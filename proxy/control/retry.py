@@ -55,12 +55,10 @@ Verdict = Pass | Again | AskAt
 
 def backoff_s(attempts: int) -> float:
     """Return how long to wait after so many attempts: doubling, up to a tenth of a second."""
-    return min(FIRST_WAIT_S * 2 ** min(attempts, 10), LONGEST_WAIT_S)
+    return min(FIRST_WAIT_S * (1 << min(attempts, 10)), LONGEST_WAIT_S)
 
 
-def judge(
-    refusal: Refusal | None, *, redirects: int, attempts: int, is_known: bool
-) -> Verdict:
+def judge(refusal: Refusal | None, *, redirects: int, attempts: int, is_known: bool) -> Verdict:
     """Return what to do with a command that was refused.
 
     Args:

@@ -1,0 +1,1 @@
+"""The fast half: frames, tables, queues and sockets, compiled by Cython."""

@@ -73,9 +73,7 @@ class Hooks(Protocol):
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         """Return the error for a request whose reply was lost with a connection."""
 
-    def parts_failed(
-        self, command: Command, failed: int, parts: int, first_error: bytes
-    ) -> bytes:
+    def parts_failed(self, command: Command, failed: int, parts: int, first_error: bytes) -> bytes:
         """Return the error for a split command of which some parts failed."""
 
     def replies_differ(self, command: Command) -> bytes:

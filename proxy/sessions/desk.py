@@ -15,15 +15,16 @@ import structlog
 import trio
 
 from proxy.cluster.slots import key_slot
+from proxy.cluster.topology import Node
 from proxy.commands.spec import Road
-from proxy.commands.table import compile_table
+from proxy.commands.table import is_denied
 from proxy.control.fanout import fan_out
 from proxy.control.nodes import Nodes
 from proxy.control.pools import Pools
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Punt
-from proxy.dataplane.tables import Command, CommandTable
+from proxy.dataplane.tables import Command
 from proxy.errors import BackendProtocolError, BackendUnavailable
 from proxy.resp import replies
 from proxy.resp.decode import decode
@@ -34,6 +35,7 @@ from proxy.sessions.passwords import PasswordBook
 log = structlog.get_logger()
 
 NO_SLOT = -1
+
 
 class Installer(Protocol):
     """Makes a new command table the one in use."""
@@ -50,6 +52,7 @@ class Desk:
         nodes: The cluster, for tasks.
         install_commands: Called when a server knows a command that the table lacks.
         ask_unknown: Whether to ask a server about such a command at all.
+        denied: Names that the setting commands.deny refuses.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Desk:
         expose_cluster: bool,
         install_commands: Installer,
         ask_unknown: bool,
+        denied: frozenset[bytes],
+        max_clients: int,
         timeout_s: float,
     ) -> None:
         self.nodes = nodes
@@ -73,10 +78,12 @@ class Desk:
         self._passwords = passwords
         self._install_commands = install_commands
         self._ask_unknown = ask_unknown
+        self._denied = denied
         self._timeout_s = timeout_s
+        # A client has one open punt at most, so this is as long as there are clients.
         self._tasks_send, self._tasks_receive = trio.open_memory_channel[
             tuple[Client, Awaitable[bytes | None]]
-        ](1_000_000)
+        ](max_clients)
 
     async def run(self) -> None:
         """Run the tasks of punts that have to wait, for ever."""
@@ -88,9 +95,7 @@ class Desk:
         """Take over name and version of the servers from INFO, for HELLO."""
         if not isinstance(info, bytes):
             return
-        fields = dict(
-            line.split(b":", 1) for line in info.splitlines() if b":" in line
-        )
+        fields = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
         if b"valkey_version" in fields:
             self.server_name, self.server_version = b"valkey", fields[b"valkey_version"]
         elif b"redis_version" in fields:
@@ -104,7 +109,7 @@ class Desk:
         """Return the reply, or None if a task will bring it."""
         try:
             return self._decide(client, reason, command, args)
-        except Exception:  # noqa: BLE001  a bug met by one client must not end all of them
+        except Exception:  # a bug met by one client must not end all of them
             log.exception("bug in a local answer", command=command and command.name)
             return replies.internal_error()
 
@@ -115,14 +120,16 @@ class Desk:
             case Punt.GATED:
                 return self._answer_stranger(client, command, args)
             case Punt.UNKNOWN:
-                return self._start(client, self._serve_unknown(client, args))
+                self._start(client, self._serve_unknown(client, args))
             case Punt.ARITY if command is not None:
                 return replies.wrong_arity(command.name)
             case Punt.CROSS_SLOT if command is not None:
                 return replies.cross_slot(command.name)
             case _ if command is not None:
                 return self._serve(client, command, args)
-        raise AssertionError(f"{reason!r} without a row")
+            case _:
+                raise AssertionError(f"{reason!r} without a row")
+        return None
 
     def _answer_stranger(
         self, client: Client, command: Command | None, args: list[bytes]
@@ -130,6 +137,8 @@ class Desk:
         """Let a client that has not logged in do only that."""
         if args[0].lower() not in local.BEFORE_AUTH or command is None:
             return replies.auth_required()
+        if not command.spec.takes(len(args)):
+            return replies.wrong_arity(command.name)
         reply = self._serve_local(client, args)
         client.is_gated = not client.state.authenticated
         return reply
@@ -139,21 +148,25 @@ class Desk:
             case Road.LOCAL:
                 return self._serve_local(client, args)
             case Road.FAN_OUT:
-                return self._start(
-                    client, fan_out(command.spec, args, resp=client.resp, nodes=self.nodes)
-                )
+                self._start(client, fan_out(command.spec, args, resp=client.resp, nodes=self.nodes))
             case Road.ASK_SERVER:
-                return self._start(client, self._serve_by_getkeys(client, command, args))
-            case Road.DENIED:
+                self._start(client, self._serve_by_getkeys(client, command, args))
+            case Road.DENIED if command.name.startswith(b"cluster|") and not self.expose_cluster:
+                return replies.cluster_disabled()
+            case Road.DENIED if is_denied(command.name, self._denied):
                 return replies.denied(command.name)
+            case Road.DENIED:
+                return replies.unsupported(command.name)
             case _:
                 # SESSION, and what only its BLOCK option makes one.
                 return replies.needs_session(command.name)
+        return None
 
     def _serve_local(self, client: Client, args: list[bytes]) -> bytes | None:
         waiting = local.find_async(args)
         if waiting is not None:
-            return self._start(client, waiting(self, client, args))
+            self._start(client, waiting(self, client, args))
+            return None
         handler = local.find_sync(args)
         if handler is None:
             return replies.unknown_subcommand(args[0], args[1] if len(args) > 1 else b"")
@@ -178,10 +191,10 @@ class Desk:
                 if problem.sent
                 else replies.never_sent(None, self._timeout_s)
             )
-        except BackendProtocolError as problem:
-            log.error("a server's answer cannot be read", problem=str(problem))
+        except BackendProtocolError:
+            log.exception("a server's answer cannot be read")
             reply = replies.internal_error()
-        except Exception:  # noqa: BLE001  a bug met by one client must not end all of them
+        except Exception:  # a bug met by one client must not end all of them
             log.exception("bug in a task", command=client.last_command)
             reply = replies.internal_error()
         if reply is not None:
@@ -220,7 +233,7 @@ class Desk:
         )
         return None
 
-    def _any_node(self, client: Client) -> object:
+    def _any_node(self, client: Client) -> Node:
         primaries = self.nodes.topology.primaries
         if not primaries:
             raise BackendUnavailable("no primary is known", sent=False)

@@ -21,6 +21,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +66,14 @@ VOLATILE_FIELDS = (
 # ---- the two sides -------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Running:
+    """A standalone server that runs."""
+
+    port: int
+    version: bytes
+
+
 class Connection:
     """A connection to a real server that gives raw frames."""
 
@@ -72,7 +81,6 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
         host, number = self.socket.getsockname()
         self.address = f"{host}:{number}".encode()
-        self.port = port
         self.id = self.say(b"CLIENT", b"ID").strip(b":\r\n")
 
     def __enter__(self) -> Self:
@@ -84,11 +92,6 @@ class Connection:
     def say(self, *args: bytes) -> bytes:
         """Return the raw answer, which may be empty; what comes after it is not an answer."""
         return self.send(encode_command(*args))
-
-    def version(self) -> bytes:
-        """Return the server's version, as it says in HELLO."""
-        found = re.search(rb"version\r\n\$\d+\r\n(\S+)", self.say(b"HELLO"))
-        return found.group(1) if found else b"unknown"
 
     def send(self, frames: bytes) -> bytes:
         """Return all that the server sends for some requests, or sends before it closes."""
@@ -119,7 +122,7 @@ class Proxy:
     """The local answers, for one client; its "cluster" is the server it is compared with."""
 
     def __init__(
-        self, engine: str, server: Connection, passwords: dict[bytes, bytes] | None = None
+        self, engine: str, running: Running, passwords: dict[bytes, bytes] | None = None
     ) -> None:
         passwords = passwords or {}
         self.client = FakeClient(state=ClientState(authenticated=not passwords))
@@ -127,10 +130,10 @@ class Proxy:
         self.address = self.client.address.encode()
         self.context = FakeContext(
             server_name=engine.encode(),
-            server_version=server.version(),
+            server_version=running.version,
             passwords=PasswordBook(passwords),
             connected=[self.client],
-            nodes=OneServer(server.port),
+            nodes=OneServer(running.port),
         )
 
     async def say(self, *args: bytes) -> bytes:
@@ -171,7 +174,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def port(engine: str) -> Iterator[int]:
+def running(engine: str) -> Iterator[Running]:
     """Run a standalone server of the engine, in the version whose words the handlers use."""
     try:
         server = StandaloneServer(engine)
@@ -179,26 +182,27 @@ def port(engine: str) -> Iterator[int]:
         pytest.skip(str(missing))
     with server:
         with Connection(server.port) as connection:
-            version = connection.version()
+            hello = connection.say(b"HELLO")
+        version = hello.partition(b"$7\r\nversion\r\n")[2].split(b"\r\n")[1]
         if not version.startswith(COMPARED_VERSIONS[engine]):
             pytest.skip(f"{engine} {version.decode()} has other words here and there")
-        yield server.port
+        yield Running(server.port, version)
 
 
 @pytest.fixture
-def server(port: int) -> Iterator[Connection]:
-    """A connection to the server, of its own for each test."""
-    with Connection(port) as connection:
+def server(running: Running) -> Iterator[Connection]:
+    """Connect to the server, anew for each test."""
+    with Connection(running.port) as connection:
         yield connection
 
 
 @pytest.fixture
-def server_with_passwords(port: int) -> Iterator[Connection]:
-    """A connection that has not logged in, to the same server, which now wants PASSWORDS."""
-    with Connection(port) as admin:
+def server_with_passwords(running: Running) -> Iterator[Connection]:
+    """Connect to the same server, which now wants PASSWORDS, and do not log in."""
+    with Connection(running.port) as admin:
         admin.say(b"CONFIG", b"SET", b"requirepass", PASSWORDS[b"default"])
         admin.say(b"ACL", b"SETUSER", b"bob", b"on", b">" + PASSWORDS[b"bob"], b"+@all", b"~*")
-        with Connection(port) as stranger:
+        with Connection(running.port) as stranger:
             yield stranger
         admin.say(b"CONFIG", b"SET", b"requirepass", b"")
         admin.say(b"ACL", b"DELUSER", b"bob")
@@ -220,26 +224,26 @@ async def compare(
 @pytest.mark.parametrize("resp", [2, 3])
 @pytest.mark.parametrize("dialogue", DIALOGUES.values(), ids=DIALOGUES.keys())
 async def test_local_answers_are_a_standalone_servers(
-    engine: str, server: Connection, dialogue: str, resp: int
+    engine: str, running: Running, server: Connection, dialogue: str, resp: int
 ) -> None:
-    await compare(engine, dialogue, server, Proxy(engine, server), resp=resp)
+    await compare(engine, dialogue, server, Proxy(engine, running), resp=resp)
 
 
 @pytest.mark.parametrize("resp", [2, 3])
 @pytest.mark.parametrize("dialogue", VALKEY_DIALOGUES.values(), ids=VALKEY_DIALOGUES.keys())
 async def test_what_only_newer_servers_answer_is_theirs(
-    engine: str, server: Connection, dialogue: str, resp: int
+    engine: str, running: Running, server: Connection, dialogue: str, resp: int
 ) -> None:
     if engine == "redis":
         pytest.skip("Redis 7.0 does not know these; the proxy answers them all the same")
-    await compare(engine, dialogue, server, Proxy(engine, server), resp=resp)
+    await compare(engine, dialogue, server, Proxy(engine, running), resp=resp)
 
 
 @pytest.mark.parametrize("dialogue", PASSWORD_DIALOGUES.values(), ids=PASSWORD_DIALOGUES.keys())
 async def test_logging_in_is_as_at_a_standalone_server(
-    engine: str, server_with_passwords: Connection, dialogue: str
+    engine: str, running: Running, server_with_passwords: Connection, dialogue: str
 ) -> None:
-    proxy = Proxy(engine, server_with_passwords, PASSWORDS)
+    proxy = Proxy(engine, running, PASSWORDS)
     await compare(engine, dialogue, server_with_passwords, proxy, resp=2)
 
 
@@ -258,9 +262,9 @@ async def test_logging_in_is_as_at_a_standalone_server(
     ids=" ".join,
 )
 async def test_the_same_replies_are_left_out(
-    engine: str, server: Connection, dialogue: list[str]
+    engine: str, running: Running, server: Connection, dialogue: list[str]
 ) -> None:
-    proxy = Proxy(engine, server)
+    proxy = Proxy(engine, running)
     requests = [words_of(line, proxy) for line in dialogue]
 
     expected = server.send(b"".join(encode_command(*words) for words in requests))
@@ -269,12 +273,14 @@ async def test_the_same_replies_are_left_out(
     assert answers == expected
 
 
-async def test_another_client_is_killed_and_hears_nothing(engine: str, server: Connection) -> None:
-    proxy = Proxy(engine, server)
+async def test_another_client_is_killed_and_hears_nothing(
+    engine: str, running: Running, server: Connection
+) -> None:
+    proxy = Proxy(engine, running)
     other = FakeClient(id=11)
     proxy.context.connected.append(other)
 
-    with Connection(server.port) as victim:
+    with Connection(running.port) as victim:
         expected = server.say(b"CLIENT", b"KILL", b"ID", victim.id)
         what_the_victim_hears = victim.socket.recv(1)
     answer = await proxy.say(b"CLIENT", b"KILL", b"ID", b"11")
@@ -316,17 +322,17 @@ def test_every_command_that_the_table_calls_local_has_a_handler(server: Connecti
     ],
 )
 async def test_the_proxy_differs_on_purpose(
-    engine: str, server: Connection, line: str, answer: bytes
+    engine: str, running: Running, line: str, answer: bytes
 ) -> None:
-    proxy = Proxy(engine, server)
+    proxy = Proxy(engine, running)
 
     assert await proxy.say(*words_of(line, proxy)) == answer
 
 
 async def test_a_hello_that_fails_leaves_the_name_alone_even_behind_redis_7_0(
-    engine: str, server: Connection
+    engine: str, running: Running, server: Connection
 ) -> None:
-    proxy = Proxy(engine, server)
+    proxy = Proxy(engine, running)
 
     for words in ((b"HELLO", b"2", b"SETNAME", b"x", b"FOO"), (b"CLIENT", b"GETNAME")):
         kept_by_server = server.say(*words)

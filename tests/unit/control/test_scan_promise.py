@@ -39,12 +39,12 @@ class Troubles:
             primaries = self._cluster.primaries
             getattr(self, name)(slot, primaries[much % len(primaries)], much)
             return
-        self.heal()
+        self._heal()
 
     def nothing(self, *_args: object) -> None:
         pass
 
-    def heal(self) -> None:
+    def _heal(self) -> None:
         """End what cannot stay as it is: the dead come back, sources learn what they lost."""
         if self._dead is not None:
             self._dead.is_up = True
