@@ -31,6 +31,8 @@ from proxy.sessions.state import ClientState
 
 log = structlog.get_logger()
 
+DRAIN_LOOK_S = 0.01  # how often a proxy that stops looks whether it may
+
 
 class Proxy:
     """A whole proxy.
@@ -167,7 +169,7 @@ class Proxy:
         Raises:
             ConfigError: The address cannot be listened on.
         """
-        listeners = open_listeners(self.settings)
+        self._listeners = listeners = open_listeners(self.settings)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(drive, self.engine)
@@ -190,6 +192,15 @@ class Proxy:
         finally:
             for listener in listeners:
                 listener.close()
+
+    async def drain(self, within_s: float) -> None:
+        """Accept nobody, let requests in flight finish, and close; no longer than ``within_s``."""
+        for listener in self._listeners:
+            self.engine.stop_listening(listener.fileno())
+        self.engine.drain()
+        with trio.move_on_after(within_s):
+            while self.engine.clients:
+                await trio.sleep(DRAIN_LOOK_S)
 
     async def _learn_commands(self) -> None:
         """Make the command table from what the first server that answers says."""

@@ -36,6 +36,10 @@ app = typer.Typer(
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
 
+# How long requests in flight may take after SIGTERM. Chosen: half of what Kubernetes grants
+# (30 s) less the time that the pod's address may still be in use.
+DRAIN_S = 10.0
+
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings, a TOML file like proxy.toml.")
 ]
@@ -80,6 +84,7 @@ async def _serve(settings: Settings) -> None:
             nursery.start_soon(proxy.run)
             async for number in signals:
                 log.info("stopping", signal=signal.Signals(number).name)
+                await proxy.drain(DRAIN_S)
                 nursery.cancel_scope.cancel()
                 break
 

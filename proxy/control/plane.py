@@ -7,10 +7,12 @@ Nothing here waits. What a punt means is above this room, and handed in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+import trio
 
 from proxy.cluster.addresses import AddressMap
 from proxy.cluster.redirects import Ask, Moved, parse_refusal
@@ -27,6 +29,9 @@ from proxy.resp import replies
 from proxy.resp.inline import split_inline
 
 log = structlog.get_logger()
+
+# While a node is silent, the map is asked for this often: a failover shows in it.
+SILENCE_REFRESH_S = 0.3  # chosen: well below the seconds that a failover takes
 
 PuntHandler = Callable[[Client, Punt, "Command | None", list[bytes]], "bytes | None"]
 
@@ -67,6 +72,7 @@ class ControlPlane:
         self._reply_limit_bytes = reply_limit_bytes
         self._new_state = new_state
         self._must_log_in = must_log_in
+        self._silence_noted = -math.inf
 
     def connect(
         self,
@@ -182,7 +188,10 @@ class ControlPlane:
         if topology is not None and not any(node.address == address for node in topology.primaries):
             log.warning("silent node let go", node=str(address), seconds=round(seconds, 1))
             self._engine.drop(pipeline)
-        self._watcher.suspect()
+            self._watcher.suspect()
+        elif trio.current_time() > self._silence_noted + SILENCE_REFRESH_S:
+            self._silence_noted = trio.current_time()
+            self._watcher.suspect()
 
     def uncovered(self, slot: int) -> None:
         """Suspect the map when it has nobody for a slot."""

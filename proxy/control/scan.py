@@ -213,6 +213,8 @@ class _Scan:
             pages += 1
             keys += page.keys
             position = page.position
+            if position.slot >= self._end:
+                break
             is_enough = len(keys) >= self._options.count or pages >= MAX_PAGES
             if (is_enough or not page.ends_node) and self._is_progress(start, position):
                 return _reply(encode_cursor(position), keys)

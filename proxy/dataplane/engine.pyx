@@ -221,6 +221,14 @@ cdef class Engine(Router):
         epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, &event)
         self.owners[fd] = None
 
+    def drain(self):
+        """Take no more requests; each client is closed when it has what it asked for."""
+        cdef Client client
+        for client in self.by_id.values():
+            client.is_closing = True
+            self.mark_dirty(client)
+        self.wake()
+
     def attach(self, Pipeline pipeline, int fd):
         """Give a pipeline its connection: connected, authenticated, non-blocking.
 

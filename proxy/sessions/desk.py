@@ -234,7 +234,7 @@ class Desk:
         return None
 
     def _any_node(self, client: Client) -> Node:
-        primaries = self.nodes.topology.primaries
+        primaries: tuple[Node, ...] = self.nodes.topology.primaries
         if not primaries:
             raise BackendUnavailable("no primary is known", sent=False)
         return primaries[client.id % len(primaries)]

@@ -99,7 +99,7 @@ FAMILIES: dict[str, str] = {
         RPOPLPUSH list list
         LMPOP 2 list list (LEFT|RIGHT) [COUNT small]
         SORT list [LIMIT index small] [ASC|DESC] [ALPHA] [STORE list]
-        SORT_RO list BY nosort
+        SORT_RO list BY NOSORT
     """,
     "sets": """
         SADD set member+

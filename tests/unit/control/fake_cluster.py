@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from zlib import crc32
 
@@ -17,7 +17,8 @@ import trio
 from trio.testing import MockClock
 
 from proxy.cluster.addresses import Address
-from proxy.cluster.slots import SLOT_COUNT, key_slot
+from proxy.cluster import slots
+from proxy.cluster.slots import SLOT_COUNT
 from proxy.cluster.topology import Node, Topology, parse_cluster_nodes
 from proxy.commands.glob import compile_glob
 from proxy.errors import BackendUnavailable
@@ -28,6 +29,7 @@ Handler = Callable[["FakeServer", Command], bytes]
 
 TIMEOUT_S = 10.0
 PROCESSES = count()
+key_slot = lru_cache(slots.key_slot)
 
 
 @dataclass
@@ -300,16 +302,22 @@ class FakeCluster:
         )
 
     def _slot_words(self, server: FakeServer, *, is_myself: bool) -> bytes:
-        words = b""
-        slots = sorted(server.owned)
-        start = 0
-        for index, slot in enumerate(slots):
-            if index + 1 == len(slots) or slots[index + 1] != slot + 1:
-                words += b" %d-%d" % (slots[start], slot)
-                start = index + 1
+        words = _range_words(frozenset(server.owned))
         if is_myself:
             for slot, target in server.migrating.items():
                 words += b" [%d->-%b]" % (slot, target.encode())
             for slot, source in server.importing.items():
                 words += b" [%d-<-%b]" % (slot, source.encode())
         return words
+
+
+@lru_cache
+def _range_words(owned: frozenset[int]) -> bytes:
+    words = b""
+    first = 0
+    for slot in sorted(owned):
+        if slot - 1 not in owned:
+            first = slot
+        if slot + 1 not in owned:
+            words += b" %d-%d" % (first, slot)
+    return words

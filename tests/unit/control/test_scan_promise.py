@@ -137,7 +137,7 @@ def scan_all(
 
 
 @pytest.mark.parametrize("has_slot_dicts", KINDS.values(), ids=KINDS.keys())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(actions=ACTION_LISTS, page=st.sampled_from([b"1", b"5", b"40"]))
 def test_a_key_that_stays_is_found_whatever_happens(
     has_slot_dicts: bool, actions: list[tuple[str, int, int]], page: bytes

@@ -1,0 +1,84 @@
+"""Run the real proxy in front of a ``FakeCluster``, in the test's own nursery.
+
+After every test: no client is left, no request is in flight without an owner,
+and every task of the proxy ended without an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+import trio.testing
+from scripted_cluster import FakeCluster
+from fake_node import PATIENCE_S
+from raw_client import RawClient
+
+from proxy.app import Proxy
+from proxy.config import Settings
+from proxy.dataplane.engine import Engine
+
+
+class Served:
+    """A proxy that listens, and its clients."""
+
+    def __init__(self, proxy: Proxy, port: int) -> None:
+        self.proxy = proxy
+        self.port = port
+        self.clients: list[RawClient] = []
+
+    @property
+    def engine(self) -> Engine:
+        """The data plane, whose counters tell what happened."""
+        return self.proxy.engine
+
+    async def connect(self, *, receive_buffer_bytes: int = 0) -> RawClient:
+        """Return a new client."""
+        client = await RawClient.connect(self.port, receive_buffer_bytes=receive_buffer_bytes)
+        self.clients.append(client)
+        return client
+
+    async def connect_resp3(self) -> RawClient:
+        """Return a new client that speaks RESP3."""
+        client = await self.connect()
+        assert (await client.call("HELLO", 3)).startswith(b"%7\r\n")
+        return client
+
+    async def end(self) -> None:
+        """Close all clients and see that the proxy keeps nothing of them."""
+        for client in self.clients:
+            await client.close()
+        await until(lambda: not self.engine.clients)
+        assert self.engine.in_flight == 0
+
+
+@asynccontextmanager
+async def serve(cluster: FakeCluster, **tables: dict[str, object]) -> AsyncIterator[Served]:
+    """Serve a cluster, with these settings by table, until the block ends."""
+    tables["listen"] = {"address": "127.0.0.1", "port": 0} | tables.get("listen", {})
+    seeds = tuple(str(node.address) for node in cluster.nodes)
+    tables["cluster"] = {"seeds": seeds} | tables.get("cluster", {})
+    proxy = Proxy(Settings.model_validate(tables))
+    ports: list[int] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(proxy.run, on_listening=ports.append))
+        await until(lambda: bool(ports))
+        served = Served(proxy, ports[0])
+        yield served
+        await served.end()
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
+    """Wait until something is true of the proxy."""
+    with trio.fail_after(within_s):
+        while not condition():
+            await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked(0.001)
+
+
+async def all_is_quiet() -> None:
+    """Wait until nobody has anything to do but wait for what only a test or the time can bring."""
+    await trio.testing.wait_all_tasks_blocked(0.005)

@@ -1,0 +1,22 @@
+"""How much the generated tests do: the same small amount each time, or more on demand.
+
+``HYPOTHESIS_PROFILE=fuzz`` looks for new examples, many more of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+IS_FUZZING = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
+
+LONGEST_DIALOGUE = 30
+
+EFFORT = settings(
+    max_examples=2000 if IS_FUZZING else 40,
+    derandomize=not IS_FUZZING,
+    deadline=None,  # servers share the machine with other tests
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    print_blob=IS_FUZZING,
+)

@@ -1,0 +1,103 @@
+"""Requests as they go over the wire, and generators of whole dialogues of them.
+
+Strategy: a dialogue picks one to three families, so that the same keys are used
+again and again, and sometimes spoils a request: a word too few or too many, an
+odd word in some place, another case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from differential.families import FAMILIES
+from differential.grammar import Words, compile_line
+from differential.vocabulary import ODD_WORDS, TAGS, terminals_of
+from proxy.resp.encode import encode_command
+
+INLINE_BYTES = 16 * 1024  # well below a server's limit, which is another test's business
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of a client."""
+
+    args: Words
+    is_inline: bool = False
+
+    @property
+    def wire(self) -> bytes:
+        """The bytes that are sent."""
+        return inline_line(self.args) if self.is_inline else encode_command(*self.args)
+
+
+def inline_line(args: Words) -> bytes:
+    """Return a line that a server splits into ``args``: plain words, and both kinds of quotes."""
+    words = []
+    for place, arg in enumerate(args):
+        if arg.isalnum():
+            words.append(arg)
+        elif place % 2 and b"'" not in arg and b"\n" not in arg and b"\\" not in arg:
+            words.append(b"'%b'" % arg)
+        else:
+            words.append(b'"%b"' % b"".join(b"\\x%02x" % byte for byte in arg))
+    return b" ".join(words) + b"\r\n"
+
+
+def is_repeatable(args: Words) -> bool:
+    """Return whether two servers with the same data have the same data after this request."""
+    # Which members SPOP removes is chance, unless it removes all of them.
+    return args[:1] == () or args[0].upper() != b"SPOP" or args[2:] == (b"1000",)
+
+
+def spoiled(request: SearchStrategy[Words]) -> SearchStrategy[Words]:
+    """Return a generator of the same requests, some of them wrong in one place."""
+
+    @st.composite
+    def draw_one(draw: st.DrawFn) -> Words:
+        args = draw(request)
+        how = draw(st.integers(0, 29))
+        if how == 1:
+            return args[:-1] or args
+        if how == 2:
+            return (*args, draw(st.sampled_from(ODD_WORDS)))
+        if how in (3, 4) and len(args) > 1:
+            place = draw(st.integers(1, len(args) - 1))
+            return (*args[:place], draw(st.sampled_from(ODD_WORDS)), *args[place + 1 :])
+        if how == 5:
+            return (args[0].swapcase(), *args[1:])
+        return args
+
+    return draw_one()
+
+
+def _family(lines: str) -> SearchStrategy[Words]:
+    by_tag = [terminals_of(tag) for tag in TAGS]
+    return st.one_of(
+        st.one_of(*(compile_line(line, terminals) for terminals in by_tag))
+        for line in lines.strip().splitlines()
+    )
+
+
+_FAMILIES: dict[str, SearchStrategy[Words]] = {
+    name: spoiled(_family(lines)).filter(is_repeatable) for name, lines in FAMILIES.items()
+}
+
+
+@st.composite
+def dialogues(draw: st.DrawFn, *, most: int) -> list[Request]:
+    """Generate up to ``most`` requests of one client."""
+    names = draw(st.lists(st.sampled_from(list(FAMILIES)), min_size=1, max_size=3, unique=True))
+    lines = draw(
+        st.lists(
+            st.tuples(st.one_of(*(_FAMILIES[name] for name in names)), st.integers(0, 9)),
+            min_size=1,
+            max_size=most,
+        )
+    )
+    return [
+        Request(args, is_inline=number == 9 and sum(map(len, args)) < INLINE_BYTES)
+        for args, number in lines
+    ]

@@ -1,0 +1,154 @@
+"""The two sides, a standalone server and the proxy before a cluster, and how they are compared.
+
+Strategy: every dialogue is held with both, over fresh connections to empty servers.
+Which requests a cluster must refuse because their keys lie in several slots is
+decided by the standalone server's own ``COMMAND GETKEYS``; those go to the proxy
+only, so that the data stay the same, and its answer must be the documented one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from differential.requests import Request
+from differential.tolerances import tolerated
+from differential.wire import NoReply, RawConnection, parse_frame
+from proxy.cluster.slots import key_slot
+from proxy.cluster.topology import Address
+from proxy.embedded import EmbeddedCluster, ProxyProcess, StandaloneServer
+from proxy.resp import replies
+from proxy.resp.encode import encode_command
+
+SPLIT = frozenset({b"MGET", b"MSET", b"DEL", b"UNLINK", b"EXISTS", b"TOUCH", b"MSETEX"})
+SHOWN_BYTES = 600
+
+# As many as a cluster has. Both sides are configured alike in everything else.
+STANDALONE_SETTINGS = {"databases": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A standalone server and a proxy before a cluster of the same engine."""
+
+    engine: str
+    server: Address
+    proxy: Address
+    proxy_process: ProxyProcess
+
+    def start_afresh(self) -> None:
+        """Empty both sides: data, scripts and functions."""
+        for address in (self.server, self.proxy):
+            with RawConnection(address) as admin:
+                for words in (("FLUSHALL",), ("SCRIPT", "FLUSH"), ("FUNCTION", "FLUSH")):
+                    answer = admin.say(encode_command(*words))
+                    assert answer == b"+OK\r\n", f"{words} at {address}: {answer!r}"
+
+    def compare(
+        self, requests: Sequence[Request], *, resp: int = 2, cuts: Sequence[int] | None = None
+    ) -> None:
+        """Hold a dialogue with both sides and assert that the answers are equal.
+
+        Args:
+            requests: Each with one answer (not CLIENT REPLY OFF).
+            resp: The protocol version that the client says HELLO with; 2 says nothing.
+            cuts: None: each request waits for the answer to the one before. Else all
+                are sent at once, in pieces that end at these places.
+        """
+        greeting = [Request((b"HELLO", b"3"))] if resp == 3 else []
+        said = [*greeting, *requests]
+        with RawConnection(self.server) as server, RawConnection(self.proxy) as proxy:
+            refused = self._refused_by_a_cluster(said)
+            shared = [request for request in said if request not in refused]
+            expected = iter(_converse(server, shared, cuts))
+            answers = _converse(proxy, said, cuts)
+            for place, (request, got) in enumerate(zip(said, answers, strict=True)):
+                wanted = refused.get(request) or next(expected)
+                if not tolerated(request.args, wanted, got):
+                    raise AssertionError(self._report(said, place, wanted, got, resp, cuts))
+
+    def _refused_by_a_cluster(self, requests: Sequence[Request]) -> dict[Request, bytes]:
+        """Return what the proxy must say to requests whose keys lie in several slots."""
+        refused = {}
+        with RawConnection(self.server) as admin:
+            admin.send(
+                b"".join(encode_command("COMMAND", "GETKEYS", *each.args) for each in requests)
+            )
+            for request in requests:
+                found = parse_frame(admin.receive())
+                assert found is not None
+                slots = {key_slot(key.text) for key in found[0].items or ()}
+                name = request.args[0]
+                if len(slots) > 1 and not _is_split(request.args):
+                    refused[request] = replies.cross_slot(name.lower())
+        return refused
+
+    def _report(
+        self,
+        said: Sequence[Request],
+        place: int,
+        wanted: bytes,
+        got: bytes,
+        resp: int,
+        cuts: Sequence[int] | None,
+    ) -> str:
+        how = "one at a time" if cuts is None else f"at once, cut at {list(cuts)}"
+        before = [f"    {shown(request.wire)}" for request in said[:place]]
+        return "\n".join(
+            [
+                f"{self.engine}, RESP{resp}, {how}: another answer to request {place + 1}",
+                f"  sent    {shown(said[place].wire)}",
+                f"  server  {shown(wanted)}",
+                f"  proxy   {shown(got)}",
+                "  after" if before else "  at the beginning",
+                *before,
+            ]
+        )
+
+
+def _is_split(args: tuple[bytes, ...]) -> bool:
+    name = args[0].upper()
+    if name == b"MSETEX":
+        return not {b"NX", b"XX"} & {arg.upper() for arg in args}
+    return name in SPLIT
+
+
+def _converse(
+    connection: RawConnection, requests: Sequence[Request], cuts: Sequence[int] | None
+) -> list[bytes]:
+    """Return the answers to all requests; where none comes, why, and nothing from there on."""
+    if cuts is not None:
+        connection.send(b"".join(request.wire for request in requests), cuts)
+    answers: list[bytes] = []
+    for request in requests:
+        try:
+            if cuts is None:
+                connection.send(request.wire)
+            answers.append(connection.receive())
+        except (NoReply, OSError, ValueError) as problem:
+            answers += [f"<{problem}>".encode()] * (len(requests) - len(answers))
+            break
+    return answers
+
+
+def shown(data: bytes) -> str:
+    """Return bytes for people: the whole, or both ends of it."""
+    if len(data) <= SHOWN_BYTES:
+        return repr(data)
+    half = SHOWN_BYTES // 2
+    return f"{data[:half]!r} ...{len(data) - 2 * half} bytes... {data[-half:]!r}"
+
+
+@contextmanager
+def open_pair(engine: str) -> Iterator[Pair]:
+    """Start both sides of an engine.
+
+    Raises:
+        EngineMissing: It is not on this machine.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(StandaloneServer(engine, settings=STANDALONE_SETTINGS))
+        cluster = stack.enter_context(EmbeddedCluster(engine, replicas=0))
+        proxy = stack.enter_context(ProxyProcess(cluster.addresses))
+        yield Pair(engine, server.address, proxy.address, proxy)
