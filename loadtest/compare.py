@@ -263,7 +263,9 @@ def measure_beside_idle(workload: Workload, contender: Contender, requests: int)
     """Run the workload on a fresh process that has idle clients to carry.
 
     A fresh one, because a process that has worked before has free memory to
-    put clients into, and would look lighter than it is.
+    put clients into, and would look lighter than it is. For the same reason
+    only the second half of the idle clients is weighed: what a process freed
+    while starting holds some of the first.
 
     Raises:
         RunFailed, ContenderFailed, WrongAnswer, EmbeddedError, OSError: No figures.
@@ -274,15 +276,18 @@ def measure_beside_idle(workload: Workload, contender: Contender, requests: int)
         stack.callback(fresh.stop)
         fresh.start()
         stack.callback(crowd.disperse)
-        before_bytes = resident_bytes(fresh.pid)
-        crowd.gather(fresh.port, workload.idle_clients)
-        grown_bytes = resident_bytes(fresh.pid) - before_bytes
+        first_half = workload.idle_clients // 2
+        second_half = workload.idle_clients - first_half
+        crowd.gather(fresh.port, first_half)
+        half_bytes = resident_bytes(fresh.pid)
+        crowd.gather(fresh.port, second_half)
+        grown_bytes = resident_bytes(fresh.pid) - half_bytes
         return run_workload(
             workload,
             port=fresh.port,
             pid=fresh.pid,
             requests=requests,
-            idle_client_bytes=grown_bytes / workload.idle_clients,
+            idle_client_bytes=grown_bytes / second_half,
         )
 
 

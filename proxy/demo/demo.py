@@ -10,15 +10,15 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
+from contextlib import ExitStack
+from types import FrameType, TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.text import Text
 
 from proxy.demo.report import how_to_connect, tour_report
-from proxy.demo.steps import Steps, mark
+from proxy.demo.steps import Steps
 from proxy.demo.tally import Tally
 from proxy.demo.tour import run_tour
 from proxy.embedded import (
@@ -28,7 +28,8 @@ from proxy.embedded import (
     engine_label,
     first_free_port,
 )
-from proxy.embedded.ports import is_port_free
+from proxy.embedded.node import log_tail
+from proxy.embedded.ports import LOOPBACK, is_port_free
 
 USUAL_PORT = 6379
 EXIT_HELD, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
@@ -62,12 +63,99 @@ def run_demo(
     """
     console = console or Console(highlight=False)
     code = EXIT_INTERRUPTED
-    with ExitStack() as cleanup, _one_interrupt():
+    interrupts = _Interrupts()
+    with interrupts:
         try:
-            cluster, proxy, tallies = _set_up(
-                console, cleanup, port, tour, EmbeddedCluster(engine, primaries=primaries, replicas=replicas), engine
-            )
+            with ExitStack() as cleanup:
+                try:
+                    cluster = EmbeddedCluster(engine, primaries=primaries, replicas=replicas)
+                    code = _show(console, cleanup, cluster, engine_label(engine), port, tour)
+                finally:
+                    interrupts.disarm()
+        except KeyboardInterrupt:
+            console.print()
         except EmbeddedError as problem:
             console.print(Text(f"\n  {problem}", "red"))
-            return EXIT_FAILED
+            code = EXIT_FAILED
     return code
+
+
+def _show(
+    console: Console,
+    cleanup: ExitStack,
+    cluster: EmbeddedCluster,
+    label: str,
+    port: int | None,
+    tour: bool,
+) -> int:
+    """Start everything, take the tour, stay if somebody watches; return the exit code."""
+    if port is None:
+        port = first_free_port(USUAL_PORT)
+    elif not is_port_free(port):
+        raise EmbeddedError(f"port {port} is in use; without --port a free one is taken")
+    console.print(Text.assemble("\n  ", ("slotway demo", "bold"), (f"   {label}", "dim"), "\n"))
+    tallies: list[Tally] = []
+    with Steps(console) as steps:
+        cleanup.callback(cluster.stop)
+        with steps.step("form a cluster of fresh servers") as step:
+            cluster.start(step.note)
+            step.note(f"{len(cluster.primaries())} shards, {len(cluster.nodes)} nodes")
+        proxy = ProxyProcess(cluster.addresses, port=port)
+        cleanup.callback(proxy.stop)
+        with steps.step("put the proxy in front") as step:
+            proxy.start()
+            step.note(f"port {port}")
+        if tour:
+            tallies = run_tour(host=LOOPBACK, port=port, cluster=cluster, steps=steps)
+    trace = proxy.tracebacks()
+    if trace:
+        raise EmbeddedError(f"the proxy met an error of its own\n{trace}")
+    if tour:
+        console.print(tour_report(console, tallies))
+    code = EXIT_HELD if all(tally.held for tally in tallies) else EXIT_FAILED
+    if tour and not sys.stdout.isatty():
+        return code
+    console.print(how_to_connect(port, label, cluster.addresses))
+    console.print(Text("  Running until Ctrl-C.", "dim"))
+    try:
+        ended = proxy.wait()
+    except KeyboardInterrupt:
+        return code
+    raise EmbeddedError(f"the proxy ended by itself, exit code {ended}\n{log_tail(proxy.log)}")
+
+
+class _Interrupts:
+    """Turns the first SIGINT, SIGTERM or SIGHUP into KeyboardInterrupt, and drops all others.
+
+    Also drops the first, once disarmed: nothing may cut a clean-up short. What
+    the parent process has told us to ignore (nohup) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self._is_armed = True
+        self._cleanup = ExitStack()
+
+    def disarm(self) -> None:
+        """From now on, drop every interrupt."""
+        self._is_armed = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    previous = signal.signal(number, self._interrupt)
+                    self._cleanup.callback(signal.signal, number, previous)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._cleanup.close()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._is_armed:
+            self._is_armed = False
+            raise KeyboardInterrupt

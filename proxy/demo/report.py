@@ -18,7 +18,10 @@ from proxy.demo.traffic import REPLICATION_LAG_S
 
 def tour_report(console: Console, tallies: Sequence[Tally]) -> RenderableType:
     """Return the table of what the client saw, the verdict, and any complaints."""
-    lines: list[RenderableType] = [Padding(_table(tallies), (1, 0, 0, 2)), _verdict(console, tallies)]
+    lines: list[RenderableType] = [
+        Padding(_table(tallies), (1, 0, 0, 2)),
+        _verdict(console, tallies),
+    ]
     lost = sum(tally.lost_writes for tally in tallies)
     if lost:
         lines.append(

@@ -171,7 +171,10 @@ def _many_slots_dialogue(
     """Yield each reply with what it should be."""
     pairs = dict(zip(keys, values, strict=True))
     yield tally.ask(lambda: client.mset(pairs), is_write=True), True  # type: ignore[arg-type]
-    yield tally.ask(lambda: client.mget([*keys, keys[0], b"tour:nothing"])), [*values, values[0], None]
+    yield (
+        tally.ask(lambda: client.mget([*keys, keys[0], b"tour:nothing"])),
+        [*values, values[0], None],
+    )
     yield tally.ask(lambda: client.exists(*keys, keys[0])), len(keys) + 1
     yield tally.ask(lambda: client.delete(*keys), is_write=True), len(keys)
     yield tally.ask(lambda: client.exists(*keys)), 0

@@ -113,4 +113,4 @@ class RawClient:
     def vanish(self) -> None:
         """Be gone at once, as a killed process: RST."""
         self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._stream.close()
+        self._stream.socket.close()

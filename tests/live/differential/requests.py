@@ -17,6 +17,7 @@ from differential.grammar import Words, compile_line
 from differential.vocabulary import ODD_WORDS, TAGS, terminals_of
 from proxy.resp.encode import encode_command
 
+SHOWN_BYTES = 400
 INLINE_BYTES = 16 * 1024  # well below a server's limit, which is another test's business
 
 
@@ -31,6 +32,17 @@ class Request:
     def wire(self) -> bytes:
         """The bytes that are sent."""
         return inline_line(self.args) if self.is_inline else encode_command(*self.args)
+
+    def __repr__(self) -> str:
+        return f"{'inline ' * self.is_inline}{shown(b' '.join(self.args))}"
+
+
+def shown(data: bytes) -> str:
+    """Return bytes for people: the whole, or both ends of it."""
+    if len(data) <= SHOWN_BYTES:
+        return repr(data)
+    half = SHOWN_BYTES // 2
+    return f"{data[:half]!r} ...{len(data) - 2 * half} bytes... {data[-half:]!r}"
 
 
 def inline_line(args: Words) -> bytes:

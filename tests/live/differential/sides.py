@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from differential.requests import Request
+from differential.requests import Request, shown
 from differential.tolerances import tolerated
 from differential.wire import NoReply, RawConnection, parse_frame
 from proxy.cluster.slots import key_slot
@@ -22,10 +22,9 @@ from proxy.resp import replies
 from proxy.resp.encode import encode_command
 
 SPLIT = frozenset({b"MGET", b"MSET", b"DEL", b"UNLINK", b"EXISTS", b"TOUCH", b"MSETEX"})
-SHOWN_BYTES = 600
 
-# As many as a cluster has. Both sides are configured alike in everything else.
-STANDALONE_SETTINGS = {"databases": "1"}
+# As many as a cluster has. Both sides are configured alike.
+SETTINGS = {"databases": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,7 @@ class Pair:
             cuts: None: each request waits for the answer to the one before. Else all
                 are sent at once, in pieces that end at these places.
         """
+        __tracebackhide__ = True
         greeting = [Request((b"HELLO", b"3"))] if resp == 3 else []
         said = [*greeting, *requests]
         with RawConnection(self.server) as server, RawConnection(self.proxy) as proxy:
@@ -132,14 +132,6 @@ def _converse(
     return answers
 
 
-def shown(data: bytes) -> str:
-    """Return bytes for people: the whole, or both ends of it."""
-    if len(data) <= SHOWN_BYTES:
-        return repr(data)
-    half = SHOWN_BYTES // 2
-    return f"{data[:half]!r} ...{len(data) - 2 * half} bytes... {data[-half:]!r}"
-
-
 @contextmanager
 def open_pair(engine: str) -> Iterator[Pair]:
     """Start both sides of an engine.
@@ -148,7 +140,7 @@ def open_pair(engine: str) -> Iterator[Pair]:
         EngineMissing: It is not on this machine.
     """
     with ExitStack() as stack:
-        server = stack.enter_context(StandaloneServer(engine, settings=STANDALONE_SETTINGS))
-        cluster = stack.enter_context(EmbeddedCluster(engine, replicas=0))
+        server = stack.enter_context(StandaloneServer(engine, settings=SETTINGS))
+        cluster = stack.enter_context(EmbeddedCluster(engine, replicas=0, settings=SETTINGS))
         proxy = stack.enter_context(ProxyProcess(cluster.addresses))
         yield Pair(engine, server.address, proxy.address, proxy)

@@ -17,7 +17,7 @@ from typing import Self
 from proxy.cluster.topology import Address
 
 READ_BYTES = 1 << 16
-TIMEOUT_S = 10.0  # chosen: nothing here takes a tenth of it, and a hang should fail the test
+TIMEOUT_S = 5.0  # chosen: nothing here takes a tenth of it, and a hang should fail the test
 
 AGGREGATES = b"*~%>|"
 LENGTHS = b"$=!"
