@@ -31,7 +31,7 @@ scan. By slot stays below 2**53, which clients survive that hold numbers as
 doubles (node-redis 4); whole node stays below 2**63. A dictionary of more than
 2**24 buckets repeats up to size / 2**24 buckets a step.
 
-Cost: about 1 us each way.
+Cost: 1 us to write a cursor, 2 us to read one (CPython 3.11, CI machine).
 """
 
 from __future__ import annotations

@@ -124,6 +124,8 @@ class ControlPlane:
             case "BAD_COUNT":
                 return replies.invalid_multibulk_length()
             case "BAD_LENGTH":
+                return replies.invalid_bulk_length()
+            case "ARGUMENT_TOO_LONG":
                 return replies.argument_too_big(limits.argument_limit_bytes)
             case "BAD_LINE_END":
                 return replies.invalid_line_end()
@@ -133,10 +135,16 @@ class ControlPlane:
                 return replies.inline_too_big(limits.inline_limit_bytes)
             case "HEADER_TOO_LONG":
                 return replies.multibulk_count_too_long()
+            case "LENGTH_TOO_LONG":
+                return replies.bulk_count_too_long()
             case "FRAME_TOO_LONG":
                 return replies.request_too_big(limits.request_limit_bytes)
             case "TOO_MANY_ARGUMENTS":
                 return replies.too_many_arguments(limits.argument_limit)
+            case "STRANGER_ARGUMENTS":
+                return replies.unauthenticated_multibulk_length()
+            case "STRANGER_ARGUMENT_BYTES":
+                return replies.unauthenticated_bulk_length()
             case _:
                 return replies.unbalanced_quotes()
 

@@ -18,7 +18,7 @@ from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane, Pipeline
-from proxy.errors import BackendUnavailable
+from proxy.errors import BackendProtocolError, BackendUnavailable
 
 log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class Pools:
                         resp=pipeline.lane.resp,
                         connect_timeout_s=self._connect_timeout_s,
                     )
-                except BackendUnavailable as problem:
+                except (BackendUnavailable, BackendProtocolError) as problem:
                     self.failed_dials += 1
                     if attempts == 0:
                         log.warning("node unreachable", node=str(address), problem=str(problem))

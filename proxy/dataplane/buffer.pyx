@@ -37,7 +37,8 @@ cdef class Buffer:
             data = <char*>malloc(capacity)
             if data == NULL:
                 raise MemoryError
-            memcpy(data, self.data + self.start, length)
+            if length > 0:
+                memcpy(data, self.data + self.start, length)
             free(self.data)
             self.data = data
             self.capacity = capacity
@@ -46,6 +47,8 @@ cdef class Buffer:
         return self.data + length
 
     cdef int append(self, const char* data, Py_ssize_t length) except -1:
+        if length == 0:
+            return 0  # an empty buffer has no place to return, not even for nothing
         memcpy(self.reserve(length), data, length)
         self.end += length
         return 0

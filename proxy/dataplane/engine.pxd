@@ -24,6 +24,7 @@ cdef class Engine(Router):
     cdef double next_sweep
     cdef uint64_t next_id
     cdef list paused_listeners      # out of descriptors: tried again at the next sweep
+    cdef bint has_slow_readers      # some client may be stopped until it reads
 
     cdef public Py_ssize_t max_clients
     cdef public Py_ssize_t client_output_soft_bytes
@@ -59,3 +60,4 @@ cdef class Engine(Router):
     cdef int _flush(self) except -1
     cdef bint _has_work(self) noexcept
     cdef int _sweep(self) except -1
+    cdef int _drop_given_up(self, Pipeline pipeline) except -1

@@ -22,7 +22,7 @@ from posix.unistd cimport close
 from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.client cimport STALL_OUTPUT
 from proxy.dataplane.frames cimport (
-    BROKEN, INLINE, MORE, WHOLE, ReplyScanner, Scan)
+    BROKEN, INLINE, MORE, NOT_A_BULK, WHOLE, ReplyScanner, Scan)
 from proxy.dataplane.lane cimport Lane
 from proxy.dataplane.request cimport ANSWERED, Request
 from proxy.dataplane.tables cimport CommandTable, SlotMap
@@ -90,6 +90,9 @@ cdef enum:
     COPIED_BYTES = 4096         # longer requests are written from where they are
     MAX_PIECES = 256            # of one write
     ACCEPTS_PER_TICK = 64
+    # What a client may send before it has logged in; Redis's own numbers.
+    STRANGER_ARGUMENTS = 10
+    STRANGER_ARGUMENT_BYTES = 16384
     READ_AHEAD_BYTES = 1024 * 1024
 
 cdef double SWEEP_S = 0.1       # how late a deadline may be noticed
@@ -300,7 +303,8 @@ cdef class Engine(Router):
     @property
     def is_busy(self):
         """Whether a sweep is needed even if no socket becomes ready."""
-        return self.in_flight > 0 or bool(self.sleepers) or bool(self.paused_listeners)
+        return self.in_flight > 0 or bool(self.sleepers) or bool(self.paused_listeners) \
+            or self.has_slow_readers or (self.idle_timeout_s > 0 and bool(self.by_id))
 
     @property
     def sweep_after_s(self):
@@ -396,7 +400,10 @@ cdef class Engine(Router):
             self.dirty_clients = []
             for client in dirty:
                 client.is_dirty = False
-                if client.fd >= 0 and not client.wants_write:
+                # With EPOLLOUT armed the kernel has no room, but the limits still hold.
+                if client.fd >= 0 and (
+                        not client.wants_write or client.output.end - client.output.start >
+                        min(client.output_allowance, self.client_output_limit_bytes)):
                     self._write_client(client)
         if self.doomed:
             for fd in self.doomed:
@@ -419,6 +426,7 @@ cdef class Engine(Router):
         for fd in self.paused_listeners:
             self._watch(fd, True, False)
         self.paused_listeners = []
+        self.has_slow_readers = False
         for client in list(self.by_id.values()):
             if client.head is not None and client.head.deadline <= self.now:
                 self.expire(client)
@@ -429,15 +437,28 @@ cdef class Engine(Router):
                     client.output_allowance += self.client_output_soft_bytes
                     client.stall &= ~STALL_OUTPUT
                     self.mark_resuming(client)
+                else:
+                    self.has_slow_readers = True
                 client.output_moved = client.bytes_out
             if self.idle_timeout_s > 0 and client.in_flight == 0 and \
                     self.now - client.last_active_s > self.idle_timeout_s:
                 self._close_client(client, "idle for longer than clients.idle_timeout_s")
         for lane in self.lanes:
             for pipeline in lane:
+                if pipeline.unsent_head is not None:
+                    self._drop_given_up(pipeline)
                 if pipeline.fd >= 0 and pipeline.sent_head is not None and \
                         self.now - pipeline.heard_at > self.silence_s:
                     self.control.silent(pipeline, self.now - pipeline.heard_at)
+        return 0
+
+    cdef int _drop_given_up(self, Pipeline pipeline) except -1:
+        """Make room in the queue of a node that takes nothing."""
+        pipeline.drop_given_up()
+        if pipeline.fd < 0 and pipeline.unsent_head is None:
+            pipeline.is_wanted = False
+        if pipeline.waiting_clients and pipeline.unsent_bytes <= self.node_queue_soft_bytes // 2:
+            self.free_node(pipeline)
         return 0
 
     # ---- clients --------------------------------------------------------------
@@ -530,6 +551,13 @@ cdef class Engine(Router):
         cdef Scan found
         while at < length and client.stall == 0 and not client.is_closing:
             found = scanner.scan(data + at, length - at)
+            if client.is_gated and (scanner.expected > STRANGER_ARGUMENTS or
+                                    scanner.longest_argument() > STRANGER_ARGUMENT_BYTES):
+                self._fail_protocol(
+                    client, "STRANGER_ARGUMENTS" if scanner.expected > STRANGER_ARGUMENTS
+                    else "STRANGER_ARGUMENT_BYTES", 0)
+                scanner.reset()
+                break
             if found == MORE:
                 if client.scanner is None:
                     client.scanner = scanner
@@ -556,6 +584,7 @@ cdef class Engine(Router):
                 break
         if client.scanner is not None:
             client.scanner = None
+            scanner.reset()
             self.spare_scanners.append(scanner)
         return length if client.is_closing else at
 
@@ -586,7 +615,8 @@ cdef class Engine(Router):
 
     cdef int _refuse_protocol(self, Client client, RequestScanner scanner,
                               const char* data) except -1:
-        return self._fail_protocol(client, FAULTS[scanner.fault], data[scanner.position])
+        return self._fail_protocol(client, FAULTS[scanner.fault],
+                                   data[scanner.position] if scanner.fault == NOT_A_BULK else 0)
 
     cdef int _fail_protocol(self, Client client, str fault, char got) except -1:
         """Answer once with the protocol error, then close."""
@@ -612,10 +642,12 @@ cdef class Engine(Router):
                     client, "output over limits.client_output_limit_bytes")
             if output.end - output.start > client.output_allowance:
                 client.stall |= STALL_OUTPUT
+                self.has_slow_readers = True
             if not client.wants_write:
                 client.wants_write = True
                 self._watch(client.fd, client.reads, True)
         elif client.wants_write:
+            client.output_allowance = self.client_output_soft_bytes
             client.wants_write = False
             self._watch(client.fd, client.reads, False)
         if client.stall & STALL_OUTPUT and \
@@ -632,7 +664,7 @@ cdef class Engine(Router):
             return 0
         if client.output.end > client.output.start:
             return 0
-        if client.saw_end and client.stall and not client.is_closing:
+        if client.saw_end and (client.stall or client.is_resuming) and not client.is_closing:
             return 0
         return self._close_client(client, "")
 
@@ -691,7 +723,7 @@ cdef class Engine(Router):
         while at < length:
             found = scanner.scan(data + at, length - at)
             if found == WHOLE:
-                if pipeline.discarding:
+                if pipeline.discarding or scanner.position > self.reply_limit_bytes:
                     pipeline.discarding = False
                     error = self.control.reply_too_big(pipeline.node)
                     self._take_reply(pipeline, error, len(error))
@@ -706,9 +738,17 @@ cdef class Engine(Router):
                 return length
             else:
                 if max(scanner.position, length - at) > self.reply_limit_bytes:
+                    if data[at] == b">" and not pipeline.discarding:
+                        # Nobody waits for it, so no error can take its place.
+                        self._close_pipeline(pipeline)
+                        return length
                     pipeline.discarding = True
                 if pipeline.discarding:
                     taken = min(scanner.position, length - at)
+                    if length - at - taken > self.reply_limit_bytes:
+                        # A line without end: what comes after it will never be found.
+                        self._close_pipeline(pipeline)
+                        return length
                     scanner.position -= taken
                     scanner.line_end = max(scanner.line_end - taken, 0)
                     at += taken
@@ -809,6 +849,7 @@ cdef class Engine(Router):
                     whole += ASKING_BYTES
                 if written < whole:
                     pipeline.written += written
+                    request.was_sent = True  # the rest will follow, deadline or not
                     break
                 written -= whole
                 pipeline.written = 0

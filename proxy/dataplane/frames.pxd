@@ -12,12 +12,15 @@ cdef enum Scan:
 
 cdef enum Fault:
     NO_FAULT
-    BAD_COUNT          # multibulk length is no number, or over the limit
-    BAD_LENGTH         # bulk length is no number, or over the limit
+    BAD_COUNT          # multibulk length is no number
+    BAD_LENGTH         # bulk length is no number
+    TOO_MANY_ARGUMENTS # multibulk length is over the limit
+    ARGUMENT_TOO_LONG  # bulk length is over the limit
     BAD_LINE_END       # no CR LF where an argument ends
     NOT_A_BULK         # something else than '$' where an argument must begin
     LINE_TOO_LONG      # an inline command over the limit
-    HEADER_TOO_LONG    # a '*' or '$' line that does not end
+    HEADER_TOO_LONG    # a '*' line of a request, or any line of a reply, that does not end
+    LENGTH_TOO_LONG    # a '$' line of a request that does not end
     FRAME_TOO_LONG     # a whole request over the limit
     BAD_TYPE           # a reply begins with a byte that is no RESP type
 
@@ -45,6 +48,7 @@ cdef class RequestScanner:
     cdef Scan scan(self, const char* data, Py_ssize_t length) except *
     cdef void grow(self, Py_ssize_t wanted) except *
     cdef list copy_args(self, const char* frame)
+    cdef Py_ssize_t longest_argument(self) noexcept
     cdef Scan _scan_inline(self, const char* data, Py_ssize_t length) noexcept
     cdef Py_ssize_t _line(self, const char* data, Py_ssize_t length) noexcept
 

@@ -31,10 +31,13 @@ cdef Py_ssize_t VALUES_LIMIT = <Py_ssize_t>1 << 40
 FAULTS = {
     BAD_COUNT: "BAD_COUNT",
     BAD_LENGTH: "BAD_LENGTH",
+    TOO_MANY_ARGUMENTS: "TOO_MANY_ARGUMENTS",
+    ARGUMENT_TOO_LONG: "ARGUMENT_TOO_LONG",
     BAD_LINE_END: "BAD_LINE_END",
     NOT_A_BULK: "NOT_A_BULK",
     LINE_TOO_LONG: "LINE_TOO_LONG",
     HEADER_TOO_LONG: "HEADER_TOO_LONG",
+    LENGTH_TOO_LONG: "LENGTH_TOO_LONG",
     FRAME_TOO_LONG: "FRAME_TOO_LONG",
     BAD_TYPE: "BAD_TYPE",
 }
@@ -119,7 +122,7 @@ cdef class RequestScanner:
                 return BROKEN if self.fault else MORE
             number = read_number(data + 1, end - 1, &valid)
             if not valid or number > self.argument_limit:
-                self.fault = BAD_COUNT
+                self.fault = TOO_MANY_ARGUMENTS if valid else BAD_COUNT
                 return BROKEN
             self.position = self.line_end = end + 2
             if number <= 0:
@@ -137,7 +140,7 @@ cdef class RequestScanner:
                     return BROKEN if self.fault else MORE
                 number = read_number(data + self.position + 1, end - self.position - 1, &valid)
                 if not valid or number < 0 or number > self.argument_limit_bytes:
-                    self.fault = BAD_LENGTH
+                    self.fault = ARGUMENT_TOO_LONG if valid and number > 0 else BAD_LENGTH
                     return BROKEN
                 self.bulk_length = number
                 self.position = self.line_end = end + 2
@@ -185,13 +188,23 @@ cdef class RequestScanner:
         if found == NULL:
             self.line_end = max(length, self.line_end)
             if length - self.position > HEADER_LIMIT:
-                self.fault = HEADER_TOO_LONG
+                self.fault = HEADER_TOO_LONG if self.expected < 0 else LENGTH_TOO_LONG
             return -1
         end = found - data
-        if end - self.position < 2 or data[end - 1] != b"\r" or end - self.position > HEADER_LIMIT:
+        if end - self.position > HEADER_LIMIT:
+            self.fault = HEADER_TOO_LONG if self.expected < 0 else LENGTH_TOO_LONG
+            return -1
+        if end - self.position < 2 or data[end - 1] != b"\r":
             self.fault = BAD_COUNT if self.expected < 0 else BAD_LENGTH
             return -1
         return end - 1
+
+    cdef Py_ssize_t longest_argument(self) noexcept:
+        """Return the length of the longest argument found or announced so far."""
+        cdef Py_ssize_t i, longest = self.bulk_length
+        for i in range(self.count):
+            longest = max(longest, self.args[i].length)
+        return longest
 
     cdef list copy_args(self, const char* frame):
         """Return the arguments of the whole frame at ``frame`` as Python bytes."""
@@ -224,6 +237,9 @@ cdef class ReplyScanner:
             if self.position >= length:
                 return MORE
             kind = data[self.position]
+            if kind not in b"+-:_,#($=!*~>%|":
+                self.fault = BAD_TYPE
+                return BROKEN
             if self.line_end < self.position:
                 self.line_end = self.position
             found = <const char*>memchr(data + self.line_end, b"\n", length - self.line_end)
@@ -255,13 +271,10 @@ cdef class ReplyScanner:
             elif kind == b"%":
                 self.position = end + 1
                 self.missing += 2 * max(number, 0) - 1
-            elif kind == b"|":
-                # Attributes stand before the value they describe and are none themselves.
+            else:
+                # Attributes ('|') stand before the value they describe and are none themselves.
                 self.position = end + 1
                 self.missing += 2 * max(number, 0)
-            else:
-                self.fault = BAD_TYPE
-                return BROKEN
             if self.missing > VALUES_LIMIT:
                 self.fault = BAD_LENGTH
                 return BROKEN

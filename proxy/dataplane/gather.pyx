@@ -11,7 +11,7 @@ Cost: two passes over the keys and one copy of their bytes; a slot's part is
 found by a table of 16384 marks, not by a search.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -21,9 +21,9 @@ from proxy.dataplane.tables cimport (
     MERGE_ALL_OK, MERGE_AND, MERGE_ARRAY, MERGE_MAX, MERGE_MIN, MERGE_OR, MERGE_SUM, SLOT_COUNT)
 
 # mark[slot] == current: the slot has the part number part_at[slot] in this split.
-cdef uint32_t mark[SLOT_COUNT]
+cdef uint64_t mark[SLOT_COUNT]
 cdef int part_at[SLOT_COUNT]
-cdef uint32_t current = 0
+cdef uint64_t current = 0
 cdef ReplyScanner element = ReplyScanner()
 
 

@@ -10,7 +10,7 @@ The pipeline knows nothing of sockets but the number of its own; the engine
 reads and writes, the control plane dials and attaches.
 """
 
-from proxy.dataplane.request cimport Request
+from proxy.dataplane.request cimport ANSWERED, Request
 
 
 cdef class Pipeline:
@@ -58,6 +58,16 @@ cdef class Pipeline:
             self.unsent_tail = before
         self.unsent_count -= 1
         self.unsent_bytes -= request.frame_length
+
+    cdef void drop_given_up(self) noexcept:
+        """Take out, from the front, what was given up and not begun: its bytes need no room."""
+        cdef Request before = self.unsent_head if self.written else None
+        cdef Request request
+        while True:
+            request = self.unsent_head if before is None else before.next_in_pipeline
+            if request is None or request.state != ANSWERED:
+                return
+            self.drop_after(before)
 
     cdef void mark_sent(self) noexcept:
         """Move the next unsent request, now written whole, to those waiting for a reply."""

@@ -41,7 +41,7 @@ cdef class Request:
     cdef int ask_node              # node to ask next, with ASKING; -1: by the slot map
     cdef bint asking               # ASKING goes out before it, and that reply is still to come
     cdef int node                  # node it was last sent to; -1: none yet
-    cdef bint was_sent             # whole, to a node, with no reply so far
+    cdef bint was_sent             # to a node, at least its beginning, with no reply so far
     cdef double not_before         # monotonic seconds: earliest time to send it again
     cdef double deadline           # monotonic seconds: given up then
     cdef uint64_t sequence         # its place among its client's pieces

@@ -54,7 +54,8 @@ cdef class Request:
         self.frame_length = 0
 
     cdef void keep_reply(self, const char* data, Py_ssize_t length) except *:
-        """Keep a copy of the reply until it is this request's turn."""
+        """Keep a copy of the reply until it is this request's turn, in place of an earlier one."""
+        free(self.reply)
         self.reply = <char*>malloc(max(length, 1))
         if self.reply == NULL:
             raise MemoryError

@@ -74,6 +74,7 @@ cdef class Router:
                              const char* frame, RequestScanner scanner) except -1
     cdef int _owner_of(self, Client client, Request request) except -1
     cdef set _overtaken(self, Client client, list held)
+    cdef list _keys_of(self, Request piece)
     cdef int _refuse_for_good(self, Request request) except -1
     cdef int free_node(self, Pipeline pipeline) except -1
     cdef int _fail_own(self, Request request, bint sent) except -1

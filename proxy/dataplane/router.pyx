@@ -20,6 +20,7 @@ from libc.stdlib cimport free, realloc
 
 from proxy.dataplane.client cimport (
     STALL_DRAIN, STALL_HELD, STALL_IN_FLIGHT, STALL_NODE, STALL_PUNT)
+from proxy.dataplane.frames cimport Arg, RequestScanner
 from proxy.dataplane.request cimport ANSWERED, HELD, WAITING
 from proxy.dataplane.tables cimport (
     ASK_SERVER, FORWARD, NO_NODE, NO_SLOT, SESSION, SPLIT, find_keys, has_word, slot_of)
@@ -345,10 +346,8 @@ cdef class Router:
         cdef Py_ssize_t parts = len(whole.parts)
         cdef bytes error
         if whole.failed_parts == 0 and whole.merge():
-            whole.parts = None
             client.complete(whole, NULL, 0)
         else:
-            whole.parts = None
             if whole.failed_parts:
                 error = self.control.parts_failed(
                     whole.command, whole.failed_parts, parts, whole.first_error)
@@ -382,15 +381,17 @@ cdef class Router:
         """A node would not run a piece, and says so: ask what to do, and do it."""
         cdef int node
         cdef double delay_s
+        cdef bytes line
         if request.state == ANSWERED or request.client is None:
             return self.answer(request, data, length)
+        # A copy: the hook may drop the pipeline in whose buffer ``data`` lies.
+        line = data[:length]
         self.refusals += 1
         action, node, delay_s = self.control.judge(
-            request.node, data[:length], request.redirects, request.attempts)
+            request.node, line, request.redirects, request.attempts)
         if action == Action.PASS:
-            return self.answer(request, data, length)
-        free(request.reply)
-        request.keep_reply(data, length)
+            return self.answer(request, line, length)
+        request.keep_reply(line, length)
         request.ask_node = node if action == Action.ASK else -1
         if delay_s == 0:
             request.redirects += 1
@@ -414,7 +415,7 @@ cdef class Router:
         cdef int node
         cdef dict targets
         client.is_settled = False
-        if client.fd < 0 or not client.held:
+        if client.fd < 0 or not client.held or <Py_ssize_t>len(client.held) < client.in_flight:
             return 0
         for request in client.held:
             if request.not_before > self.now:
@@ -458,23 +459,46 @@ cdef class Router:
         return self.slots.primaries[client.id % <uint64_t>len(self.slots.primaries)]
 
     cdef set _overtaken(self, Client client, list held):
-        """Return the held pieces that must not run any more: a later one on their slot has."""
+        """Return the held pieces that must not run any more: a later one on a key of theirs has."""
         cdef Request request = client.head
         cdef Request piece
         cdef dict last_write = {}
         cdef dict last_any = {}
+        cdef set slots = {(<Request>piece).slot for piece in held}
+        slots.discard(NO_SLOT)
         while request is not None:
             for piece in ((<Gather>request).parts if isinstance(request, Gather) else (request,)):
-                if piece.state == ANSWERED and piece.slot != NO_SLOT:
-                    last_any[piece.slot] = piece.sequence
-                    if piece.is_write:
-                        last_write[piece.slot] = piece.sequence
+                if piece.state == ANSWERED and piece.slot in slots:
+                    for place in (piece.slot, *self._keys_of(piece)):
+                        last_any[place] = piece.sequence
+                        if piece.is_write:
+                            last_write[place] = piece.sequence
             request = request.next_in_client
-        if not last_any:
-            return set()
-        return {piece for piece in held
-                if (last_any if (<Request>piece).is_write else last_write).get(
-                    (<Request>piece).slot, -1) > <object>(<Request>piece).sequence}
+        overtaken = set()
+        if last_any:
+            for piece in held:
+                last = last_any if piece.is_write else last_write
+                if max([last.get(place, -1) for place in self._keys_of(piece)]) > piece.sequence:
+                    overtaken.add(piece)
+        return overtaken
+
+    cdef list _keys_of(self, Request piece):
+        """Return the keys of a piece; its slot if the table cannot find them."""
+        cdef RequestScanner scanner
+        cdef Py_ssize_t i
+        cdef Arg arg
+        if piece.command is None:
+            return [piece.slot]
+        scanner = RequestScanner(
+            argument_limit=piece.frame_length, argument_limit_bytes=piece.frame_length,
+            request_limit_bytes=piece.frame_length)
+        scanner.scan(piece.frame, piece.frame_length)
+        find_keys(piece.command, piece.frame, scanner.args, scanner.count, self.keys)
+        keys = []
+        for i in range(self.keys.count):
+            arg = scanner.args[self.keys.index[i]]
+            keys.append(piece.frame[arg.start:arg.start + arg.length])
+        return keys or [piece.slot]
 
     cdef int _refuse_for_good(self, Request request) except -1:
         cdef bytes error
@@ -554,18 +578,19 @@ cdef class Router:
     # ---- a deadline passed ----------------------------------------------------
 
     cdef int expire(self, Client client) except -1:
-        """Give up the client's requests whose deadline has passed; others wait on."""
-        cdef Request request = client.head
-        cdef Request following, part
-        while request is not None and request.deadline <= self.now:
-            following = request.next_in_client
+        """Give up the client's requests whose deadline has passed; others wait on.
+
+        Giving up the oldest one makes it leave, with what was answered behind it.
+        """
+        cdef Request request, part
+        while client.head is not None and client.head.deadline <= self.now:
+            request = client.head
             if isinstance(request, Gather):
-                for part in list((<Gather>request).parts or ()):
+                for part in list((<Gather>request).parts):
                     if part.state != ANSWERED:
                         self._give_up(part)
-            elif request.state != ANSWERED:
+            else:
                 self._give_up(request)
-            request = following
         return 0
 
     cdef int _give_up(self, Request request) except -1:

@@ -73,7 +73,8 @@ def run_demo(
                 finally:
                     interrupts.disarm()
         except KeyboardInterrupt:
-            console.print()
+            if console.is_terminal:
+                console.print()  # the terminal has just echoed ^C
         except EmbeddedError as problem:
             console.print(Text(f"\n  {problem}", "red"))
             code = EXIT_FAILED
@@ -116,8 +117,9 @@ def _show(
     if tour and not sys.stdout.isatty():
         return code
     console.print(how_to_connect(port, label, cluster.addresses))
-    console.print(Text("  Running until Ctrl-C.", "dim"))
     try:
+        # Not with rich: interrupted inside its print, it would print the line again.
+        print("  Running until Ctrl-C.", file=console.file, flush=True)
         ended = proxy.wait()
     except KeyboardInterrupt:
         return code

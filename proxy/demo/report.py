@@ -19,7 +19,7 @@ from proxy.demo.traffic import REPLICATION_LAG_S
 def tour_report(console: Console, tallies: Sequence[Tally]) -> RenderableType:
     """Return the table of what the client saw, the verdict, and any complaints."""
     lines: list[RenderableType] = [
-        Padding(_table(tallies), (1, 0, 0, 2)),
+        Padding(_table(tallies), (1, 0, 1, 4)),
         _verdict(console, tallies),
     ]
     lost = sum(tally.lost_writes for tally in tallies)
@@ -50,11 +50,17 @@ def how_to_connect(port: int, label: str, nodes: Sequence[Address]) -> Renderabl
 
 
 def _table(tallies: Sequence[Tally]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=len(tallies) > 1)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_footer=True,
+    )
     total = Tally("all")
     for tally in tallies:
         total.add(tally)
-    table.add_column("what the client did", footer="")
+    table.add_column("what the client did", footer="in all", no_wrap=True)
     for title, value in (
         ("commands", Text(f"{total.commands:,}")),
         ("errors", _count(total.errors)),
@@ -88,5 +94,6 @@ def _verdict(console: Console, tallies: Sequence[Tally]) -> Text:
     unknown = sum(tally.unknown_writes for tally in tallies)
     words = Text("Everything held." if held else "Not everything held.", "bold")
     if held and unknown:
-        words.append(f" {unknown} writes were cut off by the kill and told so.", "not bold")
+        subject = "1 write was" if unknown == 1 else f"{unknown} writes were"
+        words.append(f" {subject} cut off halfway, and the client was told so.", "not bold")
     return Text.assemble("  ", mark(console, ok=held), " ", words)

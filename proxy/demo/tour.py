@@ -65,7 +65,7 @@ def run_tour(*, host: str, port: int, cluster: EmbeddedCluster, steps: Steps) ->
 
 def write_and_read_back(client: redis.Redis, steps: Steps) -> Tally:
     """SET every key, then GET every key, one command at a time."""
-    tally = Tally(f"write and read back {KEYS:,} keys")
+    tally = Tally(f"write, read back {KEYS:,} keys")
     with steps.step(tally.phase, total=2 * KEYS) as step:
         for number in range(KEYS):
             reply = tally.ask(
@@ -94,11 +94,12 @@ def many_slots_at_once(client: redis.Redis, steps: Steps) -> Tally:
 def pipeline(client: redis.Redis, steps: Steps) -> Tally:
     """Send a thousand commands before the first reply is read; order must hold."""
     tally = Tally(f"a pipeline of {BATCH:,}")
+    lists = [b"tour:list:%d" % number for number in range(10)]
     with steps.step(tally.phase), client.pipeline(transaction=False) as batch:
         expected: list[object] = []
         for number in range(BATCH // 2):
-            batch.rpush("tour:list:%d" % (number % 10), number)
-            expected.append(number // 10 + 1)
+            batch.rpush(lists[number % len(lists)], number)
+            expected.append(number // len(lists) + 1)
             batch.get(_key(number))
             expected.append(_value(number))
         replies = tally.ask(lambda: batch.execute(raise_on_error=False), count=BATCH)
@@ -109,11 +110,7 @@ def pipeline(client: redis.Redis, steps: Steps) -> Tally:
                     tally.complain(str(reply))
                 else:
                     tally.expect(reply, right, f"reply {place} of the pipeline")
-        for number in range(10):
-            tally.ask(
-                lambda n=number: client.delete("tour:list:%d" % n),  # type: ignore[misc]
-                is_write=True,
-            )
+        tally.expect(tally.ask(lambda: client.delete(*lists), is_write=True), len(lists), "DEL")
     return tally
 
 
@@ -170,7 +167,7 @@ def _many_slots_dialogue(
 ) -> Iterator[tuple[object, object]]:
     """Yield each reply with what it should be."""
     pairs = dict(zip(keys, values, strict=True))
-    yield tally.ask(lambda: client.mset(pairs), is_write=True), True  # type: ignore[arg-type]
+    yield tally.ask(lambda: client.mset(pairs), is_write=True), True
     yield (
         tally.ask(lambda: client.mget([*keys, keys[0], b"tour:nothing"])),
         [*values, values[0], None],

@@ -10,10 +10,8 @@ agrees with itself (2 cores).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -53,7 +51,6 @@ class EmbeddedCluster:
         replicas: int = 1,
         node_timeout_ms: int = 1500,
         settings: Mapping[str, str] | None = None,
-        directory: Path | None = None,
     ) -> None:
         """Describe the cluster; nothing runs yet.
 
@@ -63,8 +60,6 @@ class EmbeddedCluster:
             replicas: How many replicas each primary gets.
             node_timeout_ms: A node silent for this long is failed over.
             settings: Server configuration, the same for every node.
-            directory: Where the nodes' files go, and stay; None: a temporary
-                directory that ``stop`` removes.
 
         Raises:
             EngineMissing: The engine is not on this machine.
@@ -73,7 +68,6 @@ class EmbeddedCluster:
         self._binary = find_engine(engine)
         self._primaries = primaries
         self._replicas = replicas
-        self._directory = directory
         self._cleanup = ExitStack()
         self._leash: Leash | None = None
         self._settings = {
@@ -99,11 +93,6 @@ class EmbeddedCluster:
         tell = on_step or (lambda _words: None)
         try:
             self._leash = self._cleanup.enter_context(Leash())
-            if self._directory is None:
-                name = self._cleanup.enter_context(
-                    tempfile.TemporaryDirectory(prefix="slotway-", ignore_cleanup_errors=True)
-                )
-                self._directory = Path(name)
             tell("start the servers")
             self._start_nodes(self._primaries * (1 + self._replicas))
             tell("introduce them to each other")
@@ -117,7 +106,7 @@ class EmbeddedCluster:
         return self
 
     def stop(self) -> None:
-        """Kill every node and remove the temporary directory. May be called again."""
+        """Kill every node and remove their files. May be called again."""
         for node in self.nodes:
             node.kill()
         self._cleanup.close()
@@ -261,11 +250,10 @@ class EmbeddedCluster:
     def _start_nodes(self, count: int) -> list[RedisNode]:
         """Start nodes, add them to ``nodes``, and wait until they answer."""
         assert self._leash is not None, "start() comes first"
-        assert self._directory is not None
         lease = self._cleanup.enter_context(lease_ports(count))
         fresh = []
         for port in lease.ports:
-            directory = self._directory / str(port)
+            directory = self._leash.directory / str(port)
             directory.mkdir()
             node = RedisNode(
                 binary=self._binary,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,7 +28,7 @@ class ProxyProcess:
     """``python -m proxy serve`` in front of some nodes; a context manager that starts and stops it.
 
     Attributes:
-        log: What the process printed.
+        log: What the process printed; gone after ``stop``.
     """
 
     def __init__(
@@ -95,12 +94,9 @@ class ProxyProcess:
         """
         try:
             leash = self._cleanup.enter_context(Leash())
-            name = self._cleanup.enter_context(
-                tempfile.TemporaryDirectory(prefix="slotway-", ignore_cleanup_errors=True)
-            )
             if self._port is None:
                 self._port = self._cleanup.enter_context(lease_ports(1)).ports[0]
-            self.log = Path(name) / "proxy.log"
+            self.log = leash.directory / "proxy.log"
             self._process = leash.start(self.command, log=self.log, env=self._environment())
             wait_for(
                 self._answers,
@@ -137,11 +133,19 @@ class ProxyProcess:
         assert self._process is not None, "start() comes first"
         return self._process.wait()
 
-    def tracebacks(self) -> str:
-        """Return the log from the first traceback on; empty if there is none."""
-        text = self.log.read_text("utf-8", "replace") if self.log.is_file() else ""
-        start = text.find("Traceback (most recent call last)")
-        return "" if start < 0 else text[start:]
+    def log_size(self) -> int:
+        """Return how many bytes the process has printed: a mark for ``tracebacks``."""
+        return self.log.stat().st_size if self.log.is_file() else 0
+
+    def tracebacks(self, after: int = 0) -> str:
+        """Return the log from the first traceback on; empty if there is none.
+
+        Args:
+            after: Skip what was printed before this mark of ``log_size``.
+        """
+        log = self.log.read_bytes()[after:] if self.log.is_file() else b""
+        start = log.find(b"Traceback (most recent call last)")
+        return "" if start < 0 else log[start:].decode("utf-8", "replace")
 
     def __enter__(self) -> Self:
         return self.start()

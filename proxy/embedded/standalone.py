@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -55,15 +53,12 @@ class StandaloneServer:
     def start(self) -> Self:
         """Start the server and wait until it answers; ends what it began if that fails."""
         try:
-            directory = self._cleanup.enter_context(
-                tempfile.TemporaryDirectory(prefix="slotway-", ignore_cleanup_errors=True)
-            )
             lease = self._cleanup.enter_context(lease_ports(1))
             leash = self._cleanup.enter_context(Leash())
             self._node = RedisNode(
                 binary=self._binary,
                 port=lease.ports[0],
-                directory=Path(directory),
+                directory=leash.directory,
                 leash=leash,
                 settings=self._settings,
             )

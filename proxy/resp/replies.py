@@ -31,7 +31,11 @@ REDIS_INLINE_LIMIT_BYTES = 64 * 1024
 
 def wrong_arity(command: bytes) -> bytes:
     """Too few or too many arguments: correct the call. A subcommand is named ``config|get``."""
-    return error(b"ERR wrong number of arguments for '%b' command" % command)
+    text = b"wrong number of arguments for '%b' command" % command
+    if command == b"exec":
+        # Whatever is wrong with EXEC ends the transaction, and servers say so.
+        return error(b"EXECABORT Transaction discarded because of: %b" % text)
+    return error(b"ERR %b" % text)
 
 
 def unknown_command(name: bytes, args: Sequence[bytes]) -> bytes:
@@ -326,9 +330,13 @@ def no_reply_to_write(node: str, timeout_s: float) -> bytes:
 
 
 def lost_read(node: str) -> bytes:
-    """A read was sent several times and each time the connection was lost: see the node's log."""
+    """A read was sent and the connection was lost, several times: see the node's log.
+
+    Or once, if a later write of the same client to the same key may have run
+    meanwhile: sent again, the read could see that write.
+    """
     return error(
-        b"IOERR the connection to %b was lost before its reply came, several times; "
+        b"IOERR the connection to %b was lost before its reply came; "
         b"it was a read and can be sent again" % node.encode()
     )
 

@@ -122,7 +122,7 @@ class Desk:
             case Punt.UNKNOWN:
                 self._start(client, self._serve_unknown(client, args))
             case Punt.ARITY if command is not None:
-                return replies.wrong_arity(command.name)
+                return _miscounted(command, args)
             case Punt.CROSS_SLOT if command is not None:
                 return replies.cross_slot(command.name)
             case _ if command is not None:
@@ -202,12 +202,13 @@ class Desk:
 
     async def _serve_unknown(self, client: Client, args: list[bytes]) -> bytes | None:
         """Ask a server about a command without a row: a module may have been loaded since."""
+        if not self._ask_unknown:
+            return replies.unknown_command(args[0], args[1:])
         node = self._any_node(client)
-        if self._ask_unknown:
-            known = decode(await self.nodes.call(node, b"COMMAND", b"INFO", args[0]))
-            if isinstance(known, list) and known and known[0]:
-                self._install_commands(decode(await self.nodes.call(node, b"COMMAND")))
-                return await self._serve_by_getkeys(client, None, args)
+        known = decode(await self.nodes.call(node, b"COMMAND", b"INFO", args[0]))
+        if isinstance(known, list) and known and known[0]:
+            self._install_commands(decode(await self.nodes.call(node, b"COMMAND")))
+            return await self._serve_by_getkeys(client, None, args)
         # Its own words are the exact ones, whatever its version.
         return await self.nodes.call(node, *args, resp=client.resp)
 
@@ -265,3 +266,11 @@ class Desk:
     def check_password(self, user: bytes, password: bytes) -> bool:
         """Return whether this pair lets a client in."""
         return self._passwords.check(user, password)
+
+
+def _miscounted(command: Command, args: list[bytes]) -> bytes:
+    """Say what a server says to too few or too many arguments, or to a last key cut short."""
+    is_cut_short = command.spec.takes(len(args))
+    if is_cut_short and any(keys.is_keynum for keys in command.spec.key_specs):
+        return replies.syntax_error()
+    return replies.wrong_arity(command.name)

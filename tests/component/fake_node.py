@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import hiredis
 import trio
+import trio.testing
 
 from proxy.cluster.addresses import Address
 from proxy.resp.encode import encode_command, error
@@ -160,6 +161,8 @@ class FakeConnection:
 
     def end(self, fate: Fate) -> None:
         """End the connection now."""
+        if not self.is_open:
+            return
         self.is_open = False
         if fate is Fate.RESET:
             self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

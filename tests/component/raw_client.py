@@ -77,12 +77,13 @@ class RawClient:
         return found
 
     async def expect(self, *frames: bytes) -> None:
-        """Read exactly these bytes."""
+        """Read exactly these bytes; fail at the first that differs."""
         wanted = b"".join(frames)
-
-        got = await self.read_bytes(len(wanted))
-
-        assert got == wanted, f"got {got[:400]!r}, wanted {wanted[:400]!r}"
+        while wanted:
+            got = await self.read_bytes(1) + self._pending[: len(wanted) - 1]
+            assert wanted.startswith(got or b"the end"), f"{got[:400]!r}, not {wanted[:400]!r}"
+            del self._pending[: len(got) - 1]
+            wanted = wanted[len(got) :]
 
     async def expect_end(self) -> None:
         """Read that the proxy has closed the connection, and nothing before."""
@@ -112,5 +113,7 @@ class RawClient:
 
     def vanish(self) -> None:
         """Be gone at once, as a killed process: RST."""
+        if self._plain.fileno() < 0:
+            return
         self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._stream.socket.close()

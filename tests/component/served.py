@@ -46,16 +46,14 @@ class Served:
         assert (await client.call("HELLO", 3)).startswith(b"%7\r\n")
         return client
 
-    async def end(self) -> None:
-        """Close all clients and see that the proxy keeps nothing of them."""
-        for client in self.clients:
-            await client.close()
+    async def wait_until_empty(self) -> None:
+        """See that the proxy keeps nothing of clients that have left."""
         await until(lambda: not self.engine.clients)
         assert self.engine.in_flight == 0
 
 
 @asynccontextmanager
-async def serve(cluster: FakeCluster, **tables: dict[str, object]) -> AsyncIterator[Served]:
+async def serve(cluster: FakeCluster, /, **tables: dict[str, object]) -> AsyncIterator[Served]:
     """Serve a cluster, with these settings by table, until the block ends."""
     tables["listen"] = {"address": "127.0.0.1", "port": 0} | tables.get("listen", {})
     seeds = tuple(str(node.address) for node in cluster.nodes)
@@ -66,8 +64,12 @@ async def serve(cluster: FakeCluster, **tables: dict[str, object]) -> AsyncItera
         nursery.start_soon(partial(proxy.run, on_listening=ports.append))
         await until(lambda: bool(ports))
         served = Served(proxy, ports[0])
-        yield served
-        await served.end()
+        try:
+            yield served
+        finally:
+            for client in served.clients:
+                client.vanish()
+        await served.wait_until_empty()
         nursery.cancel_scope.cancel()
 
 
@@ -75,8 +77,7 @@ async def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -
     """Wait until something is true of the proxy."""
     with trio.fail_after(within_s):
         while not condition():
-            await trio.lowlevel.checkpoint()
-            await trio.testing.wait_all_tasks_blocked(0.001)
+            await trio.sleep(0.001)
 
 
 async def all_is_quiet() -> None:

@@ -11,8 +11,6 @@ from hypothesis import HealthCheck, settings
 
 IS_FUZZING = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 
-LONGEST_DIALOGUE = 30
-
 EFFORT = settings(
     max_examples=2000 if IS_FUZZING else 40,
     derandomize=not IS_FUZZING,

@@ -8,6 +8,29 @@ time relative to now).
 
 from __future__ import annotations
 
+OPENING = """
+    SET TAG:string1 hello
+    SET TAG:string2 ohmytext EX 50000
+    SET TAG:number1 10
+    SET TAG:short1 ohmytext
+    SET TAG:short2 mynewtext
+    SETBIT TAG:bits1 7 1
+    PFADD TAG:hll1 m1 m2 m3
+    HSET TAG:hash1 f1 v f2 1 12 0
+    RPUSH TAG:list1 v 1 0 3 1
+    SADD TAG:set1 m1 m2 m3 7
+    SADD TAG:set2 7 -8
+    ZADD TAG:zset1 1 m1 2 m2 2 m3 3 7
+    ZADD TAG:zset2 -1 m1 inf m4
+    GEOADD TAG:geo1 13.361389 38.115556 m1 15.087269 37.502669 m2
+    XADD TAG:stream1 1-1 f1 v
+    XADD TAG:stream1 1-2 f1 v f2 1
+    XADD TAG:stream1 2-0 12 0
+    XGROUP CREATE TAG:stream1 g1 0
+    XREADGROUP GROUP g1 c1 COUNT 2 STREAMS TAG:stream1 >
+"""
+"""Something for one key of each kind, so that not every request meets nothing."""
+
 EXPIRY = "EX seconds|PX milliseconds|EXAT times|PXAT timems"
 
 FAMILIES: dict[str, str] = {

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from differential.families import FAMILIES
+from differential.families import FAMILIES, OPENING
 from differential.grammar import Words, compile_line
-from differential.vocabulary import ODD_WORDS, TAGS, terminals_of
+from differential.vocabulary import LIBRARY, ODD_WORDS, STORED_SCRIPTS, TAGS, terminals_of
 from proxy.resp.encode import encode_command
 
 SHOWN_BYTES = 400
@@ -51,7 +51,7 @@ def inline_line(args: Words) -> bytes:
     for place, arg in enumerate(args):
         if arg.isalnum():
             words.append(arg)
-        elif place % 2 and b"'" not in arg and b"\n" not in arg and b"\\" not in arg:
+        elif place % 2 and not set(arg) & set(b"'\\\n\0"):
             words.append(b"'%b'" % arg)
         else:
             words.append(b'"%b"' % b"".join(b"\\x%02x" % byte for byte in arg))
@@ -70,7 +70,7 @@ def spoiled(request: SearchStrategy[Words]) -> SearchStrategy[Words]:
     @st.composite
     def draw_one(draw: st.DrawFn) -> Words:
         args = draw(request)
-        how = draw(st.integers(0, 29))
+        how = draw(st.integers(0, 39))
         if how == 1:
             return args[:-1] or args
         if how == 2:
@@ -85,31 +85,45 @@ def spoiled(request: SearchStrategy[Words]) -> SearchStrategy[Words]:
     return draw_one()
 
 
-def _family(lines: str) -> SearchStrategy[Words]:
-    by_tag = [terminals_of(tag) for tag in TAGS]
-    return st.one_of(
-        st.one_of(*(compile_line(line, terminals) for terminals in by_tag))
-        for line in lines.strip().splitlines()
-    )
+def _family(lines: str, tag: bytes) -> SearchStrategy[Words]:
+    terminals = terminals_of(tag)
+    one = st.one_of(compile_line(line, terminals) for line in lines.strip().splitlines())
+    return spoiled(one).filter(is_repeatable)
 
 
-_FAMILIES: dict[str, SearchStrategy[Words]] = {
-    name: spoiled(_family(lines)).filter(is_repeatable) for name, lines in FAMILIES.items()
+_FAMILIES: dict[tuple[str, bytes], SearchStrategy[Words]] = {
+    (name, tag): _family(lines, tag) for name, lines in FAMILIES.items() for tag in TAGS
 }
 
 
 @st.composite
-def dialogues(draw: st.DrawFn, *, most: int) -> list[Request]:
-    """Generate up to ``most`` requests of one client."""
+def dialogues(draw: st.DrawFn) -> list[Request]:
+    """Generate the requests of one client: about thirty, sometimes few, sometimes more."""
     names = draw(st.lists(st.sampled_from(list(FAMILIES)), min_size=1, max_size=3, unique=True))
+    tags = draw(st.lists(st.sampled_from(TAGS), min_size=1, max_size=2, unique=True))
+    line = st.one_of(*(_FAMILIES[name, tag] for name in names for tag in tags))
+    # Lists of lists, because hypothesis makes short lists: six elements are its average.
     lines = draw(
         st.lists(
-            st.tuples(st.one_of(*(_FAMILIES[name] for name in names)), st.integers(0, 9)),
+            st.lists(st.tuples(line, st.integers(0, 9)), min_size=1, max_size=12),
             min_size=1,
-            max_size=most,
+            max_size=12,
         )
     )
     return [
         Request(args, is_inline=number == 9 and sum(map(len, args)) < INLINE_BYTES)
-        for args, number in lines
+        for group in lines
+        for args, number in group
     ]
+
+
+def opening() -> list[Request]:
+    """Return requests that put something into one key of each kind and tag; scripts too."""
+    lines = [
+        line.replace("TAG:", tag.decode()).encode().split()
+        for tag in TAGS
+        for line in OPENING.strip().splitlines()
+    ]
+    lines += [[b"SCRIPT", b"LOAD", script] for script in STORED_SCRIPTS]
+    lines += [[b"FUNCTION", b"LOAD", LIBRARY]]
+    return [Request(tuple(line)) for line in lines]

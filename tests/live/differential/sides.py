@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from differential.requests import Request, shown
+from differential.requests import Request, opening, shown
 from differential.tolerances import tolerated
 from differential.wire import NoReply, RawConnection, parse_frame
 from proxy.cluster.slots import key_slot
@@ -36,13 +36,15 @@ class Pair:
     proxy: Address
     proxy_process: ProxyProcess
 
-    def start_afresh(self) -> None:
-        """Empty both sides: data, scripts and functions."""
+    def start_afresh(self, *, with_data: bool = False) -> None:
+        """Empty both sides, of data, scripts and functions; then perhaps put the same data in."""
         for address in (self.server, self.proxy):
             with RawConnection(address) as admin:
                 for words in (("FLUSHALL",), ("SCRIPT", "FLUSH"), ("FUNCTION", "FLUSH")):
                     answer = admin.say(encode_command(*words))
                     assert answer == b"+OK\r\n", f"{words} at {address}: {answer!r}"
+                if with_data:
+                    _converse(admin, opening(), cuts=())
 
     def compare(
         self, requests: Sequence[Request], *, resp: int = 2, cuts: Sequence[int] | None = None

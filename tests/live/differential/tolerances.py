@@ -198,10 +198,16 @@ CHANCE: tuple[Tolerance, ...] = (
         view=size,
     ),
     Tolerance(
+        reason="All are asked for, so only the order is chance; the values follow their names.",
+        commands=("HRANDFIELD", "ZRANDMEMBER"),
+        if_word=b"WITH",
+        view=unordered_pairs,
+    ),
+    Tolerance(
         reason="All are asked for, so only the order is chance.",
         commands=("SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER"),
         if_word=b"1000",
-        view=unordered_pairs,
+        view=unordered,
     ),
     Tolerance(
         reason="One of them, by chance.",

@@ -7,23 +7,25 @@ the cluster does meanwhile happens between two calls, by ``before_each_call``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
+from typing import TypeVar
 from zlib import crc32
 
 import trio
 from trio.testing import MockClock
 
-from proxy.cluster.addresses import Address
 from proxy.cluster import slots
+from proxy.cluster.addresses import Address
 from proxy.cluster.slots import SLOT_COUNT
 from proxy.cluster.topology import Node, Topology, parse_cluster_nodes
 from proxy.commands.glob import compile_glob
 from proxy.errors import BackendUnavailable
 from proxy.resp.encode import array, bulk, error, integer, simple
 
+T = TypeVar("T")
 Command = tuple[bytes, ...]
 Handler = Callable[["FakeServer", Command], bytes]
 
@@ -101,9 +103,7 @@ class FakeServer:
 
     def _info(self, *_sections: bytes) -> bytes:
         version = b"valkey_version:9.1.2\r\n" if self.has_slot_dicts else b""
-        return bulk(
-            b"# Server\r\nredis_version:7.0.15\r\n%brun_id:%b\r\n" % (version, self.run_id)
-        )
+        return bulk(b"# Server\r\nredis_version:7.0.15\r\n%brun_id:%b\r\n" % (version, self.run_id))
 
     def _dbsize(self) -> bytes:
         return integer(len(self.types))
@@ -125,7 +125,9 @@ class FakeServer:
         raise AssertionError(subcommand)
 
     def _scan(self, cursor: bytes, *options: bytes) -> bytes:
-        wanted = {name.upper(): value for name, value in zip(options[::2], options[1::2])}
+        wanted = {
+            name.upper(): value for name, value in zip(options[::2], options[1::2], strict=True)
+        }
         limit = int(wanted.get(b"COUNT", b"10"))
         if limit < 1 or not cursor.isdigit():
             return error(b"ERR syntax error")
@@ -170,6 +172,7 @@ class FakeCluster:
         self.before_each_call: Callable[[], None] = lambda: None
         self.refreshes = 0
         self.calls = 0
+        self._words: dict[str, bytes] = {}  # of CLUSTER NODES, by node id
         for number in range(shards):
             server = self.add_server(epoch=number + 1)
             first, end = (number * SLOT_COUNT // shards, (number + 1) * SLOT_COUNT // shards)
@@ -205,8 +208,8 @@ class FakeCluster:
 
     # ---- what the test does with it
 
-    def run(self, answer: Callable[..., object], *args: object, **options: object) -> bytes:
-        """Run one command of the proxy's against this cluster, in no time."""
+    def run(self, answer: Callable[..., Awaitable[T]], *args: object, **options: object) -> T:
+        """Run one command of the proxy's against this cluster; waiting takes no time."""
         clock = MockClock(autojump_threshold=0)
         return trio.run(partial(answer, *args, nodes=self, **options), clock=clock)
 
@@ -262,11 +265,13 @@ class FakeCluster:
         target = self.by_id(source.migrating[slot])
         target.importing.pop(slot)
         target.owned.add(slot)
+        self._words.clear()
         target.epoch = 1 + max(server.epoch for server in self.servers)
         return source
 
     def let_go(self, slot: int, source: FakeServer) -> None:
         source.owned.discard(slot)
+        self._words.clear()
         source.migrating.pop(slot, None)
 
     def move_slot(self, slot: int, target: FakeServer) -> None:
@@ -277,6 +282,7 @@ class FakeCluster:
         """Put another process in the place of a primary, which becomes a replica without slots."""
         new = self.add_server(epoch=1 + max(server.epoch for server in self.servers))
         new.owned, old.owned = old.owned, set()
+        self._words.clear()
         new.types = dict(old.types)
         old.is_primary = False
         return new
@@ -302,7 +308,9 @@ class FakeCluster:
         )
 
     def _slot_words(self, server: FakeServer, *, is_myself: bool) -> bytes:
-        words = _range_words(frozenset(server.owned))
+        if server.id not in self._words:
+            self._words[server.id] = _range_words(server.owned)
+        words = self._words[server.id]
         if is_myself:
             for slot, target in server.migrating.items():
                 words += b" [%d->-%b]" % (slot, target.encode())
@@ -311,8 +319,7 @@ class FakeCluster:
         return words
 
 
-@lru_cache
-def _range_words(owned: frozenset[int]) -> bytes:
+def _range_words(owned: set[int]) -> bytes:
     words = b""
     first = 0
     for slot in sorted(owned):

@@ -1,0 +1,42 @@
+"""What every test can ask for: an engine, and a line that says which engines are here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.embedded import ENGINES, EngineMissing, engine_label, find_engine
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Run the test once for each engine, skipping those that are not on this machine."""
+    name: str = request.param
+    try:
+        find_engine(name)
+    except EngineMissing as problem:
+        pytest.skip(str(problem))
+    return name
+
+
+def pytest_report_header() -> str:
+    """Name the engines of this run, and how to get the others."""
+    return "engines: " + "; ".join(_engine_lines())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say again at the end what was left out, for the skips themselves are only dots."""
+    for line in _engine_lines(only_missing=True):
+        terminalreporter.write_line(f"skipped {line}", yellow=True)
+
+
+def _engine_lines(*, only_missing: bool = False) -> Iterator[str]:
+    for name in ENGINES:
+        try:
+            label = engine_label(name)
+        except EngineMissing as problem:
+            yield f"everything on {problem}"
+        else:
+            if not only_missing:
+                yield label
