@@ -74,6 +74,8 @@ class Proxy:
             address_map=settings.cluster.addresses_from_here(),
             on_change=self._map_changed,
             on_moved=self._slot_moved,
+            # A node without slots comes and goes without a change of the routes.
+            on_read=lambda topology: self.pools.retire(topology),
             interval_s=settings.cluster.refresh_interval_s,
             min_interval_s=settings.cluster.refresh_min_interval_s,
             timeout_s=settings.cluster.connect_timeout_s,
@@ -136,7 +138,6 @@ class Proxy:
     def _map_changed(self, topology: Topology) -> None:
         generation = self.engine.slot_map.generation + 1
         self.engine.install_slots(self.routes.slot_map(topology, generation))
-        self.pools.retire(topology)
 
     def _slot_moved(self, slot: int, address: Address) -> None:
         """Patch one slot: a resharding brings hundreds of these a second."""

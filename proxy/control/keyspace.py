@@ -33,6 +33,7 @@ from proxy.control.open_slot import (
     OpenSlot,
     Refused,
     SlotHasMoved,
+    expect_integer,
     expect_keys,
     expect_text,
     find_open_slot,
@@ -40,7 +41,7 @@ from proxy.control.open_slot import (
     read_matching_keys,
 )
 from proxy.control.own_slots import ASK_OWN_SLOTS, OwnSlots, parse_own_slots
-from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.errors import BackendUnavailable
 from proxy.resp import replies
 from proxy.resp.decode import decode, error_code
 from proxy.resp.encode import array, bulk, integer, null
@@ -202,7 +203,7 @@ def _closed_size(views: Sequence[View], apart: Sequence[int], moving: Sequence[i
     """Return how many keys are in slots that are closed, each where it is."""
     size = 0
     for view in views:
-        everything, *sizes = [_expect_integer(frame) for frame in view.frames]
+        everything, *sizes = [expect_integer(frame) for frame in view.frames]
         size += everything - sum(
             size_apart
             for slot, size_apart in zip(apart, sizes, strict=True)
@@ -220,13 +221,6 @@ async def _moving_size(moving: Sequence[int], views: Sequence[View], nodes: Node
             raise SlotHasMoved
         size += len(found)
     return size
-
-
-def _expect_integer(frame: bytes) -> int:
-    value = decode(frame)
-    if not isinstance(value, int):
-        raise BackendProtocolError(f"not an integer: {frame!r}")
-    return value
 
 
 async def random_key(*, resp: int, nodes: Nodes) -> bytes:

@@ -31,7 +31,7 @@ _ALL_KEYS = b"2147483647"
 # Bounds how long the proxy does nothing else: about 2 ms (CPython 3.11, CI machine).
 _KEYS_AT_ONCE = 1000
 
-_GONE = frozenset({b"+none\r\n"})
+_GONE = b"+none\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,36 +107,55 @@ async def read_matching_keys(
     keys = await read_keys(open_slot, nodes)
     if isinstance(keys, Refused):
         return keys
+    return await keep_matching(keys, open_slot.source, open_slot.target, options, nodes)
+
+
+async def keep_matching(
+    keys: list[bytes], source: Node, target: Node | None, options: ScanOptions, nodes: Nodes
+) -> list[bytes] | Refused:
+    """Return those of ``keys`` that exist, match and have the right type.
+
+    Args:
+        keys: All in slots that ``source`` serves.
+        source: Who is asked first.
+        target: Who has what ``source`` has not; None: their slots are closed.
+        options: What the client wants.
+        nodes: The cluster.
+
+    Raises:
+        SlotHasMoved: Their slots are somewhere else by now.
+        BackendUnavailable: One of the two nodes does not answer.
+    """
     matches = compile_glob(options.pattern)
     wanted: list[bytes] = []
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         some = [key for key in keys[start : start + _KEYS_AT_ONCE] if matches(key)]
-        types = await _read_types(some, open_slot, nodes)
+        types = await _read_types(some, source, target, nodes)
         if isinstance(types, Refused):
             return types
         wanted += [
             key
             for key, name in zip(some, types, strict=True)
-            if name not in _GONE and options.type_name in {None, name[1:-2].lower()}
+            if name != _GONE and options.type_name in {None, name[1:-2].lower()}
         ]
     return wanted
 
 
 async def _read_types(
-    keys: list[bytes], open_slot: OpenSlot, nodes: Nodes
+    keys: list[bytes], source: Node, target: Node | None, nodes: Nodes
 ) -> list[bytes] | Refused:
     """Return what TYPE says of each key, as a frame, from the node that has it."""
     if not keys:
         return []
-    source, target = open_slot.source, open_slot.target
     frames = await nodes.call_many(source, [(b"TYPE", key) for key in keys])
-    # The source answers ASK for every key of the slot that it does not have.
+    # The source of an open slot answers ASK for every key of it that it does not have.
     left = [index for index, frame in enumerate(frames) if error_code(frame) == b"ASK"]
-    if left:
+    if left and target is not None:
         commands: list[tuple[bytes, ...]] = []
         for index in left:
             commands += [(b"ASKING",), (b"TYPE", keys[index])]
-        for index, frame in zip(left, (await nodes.call_many(target, commands))[1::2], strict=True):
+        found = (await nodes.call_many(target, commands))[1::2]
+        for index, frame in zip(left, found, strict=True):
             frames[index] = frame
     for index, frame in enumerate(frames):
         match error_code(frame):
@@ -145,7 +164,7 @@ async def _read_types(
             case b"MOVED" | b"ASK" | b"TRYAGAIN":
                 raise SlotHasMoved
             case _:
-                return Refused(target if index in left else source, frame)
+                return Refused(target if target and index in left else source, frame)
     return frames
 
 
@@ -157,6 +176,18 @@ def expect_text(value: object) -> bytes:
     """
     if not isinstance(value, bytes):
         raise BackendProtocolError(f"not a bulk string: {value!r}")
+    return value
+
+
+def expect_integer(frame: bytes) -> int:
+    """Return the value of an integer's frame.
+
+    Raises:
+        BackendProtocolError: It is something else.
+    """
+    value = decode(frame)
+    if not isinstance(value, int):
+        raise BackendProtocolError(f"not an integer: {frame!r}")
     return value
 
 

@@ -44,6 +44,11 @@ class OwnSlots:
                 end = last + 1
         return min([end, *(leaving for leaving in self.migrating if slot <= leaving < end)])
 
+    @property
+    def size(self) -> int:
+        """How many slots it serves."""
+        return sum(last + 1 - first for first, last in self.ranges)
+
     def is_closed(self, slot: int) -> bool:
         """Return whether all keys of ``slot`` are here."""
         return self.closed_until(slot) > slot

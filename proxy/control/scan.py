@@ -20,7 +20,9 @@ things make that certain:
 
 With one dictionary a node, a pass answers for a range of slots; it shrinks when
 a slot in it is lost or opened, and never grows, because the new slot's keys may
-have come behind the cursor. What is cut off is read by a later pass.
+have come behind the cursor. What is cut off is read by a later pass. A range that is
+a small part of its node is not worth a pass and is read slot by slot
+(``control.small_slots``).
 
 What a client sees is what a standalone server does: one page of the dictionary
 a call, MATCH, TYPE and COUNT being the server's business, with one difference:
@@ -29,7 +31,8 @@ call, so that a small database comes in one page.
 
 Cost: one round trip a page, of three commands (INFO server and CLUSTER NODES
 are about 30 us of the server's time with 6 nodes). With one dictionary a node,
-a node with n separate ranges of slots is read n times.
+a node is read less than 8 times over, whatever its ranges of slots, and once
+more for each slot of over 10,000 keys in a small range.
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ from proxy.control.open_slot import (
     read_matching_keys,
 )
 from proxy.control.own_slots import ASK_OWN_SLOTS, OwnSlots, parse_own_slots
+from proxy.control.small_slots import read_small_slots
 from proxy.errors import BackendProtocolError, BackendUnavailable
 from proxy.resp import replies
 from proxy.resp.decode import decode, error_code
@@ -70,6 +74,9 @@ from proxy.resp.encode import array, bulk
 
 # A cluster of very many small ranges answers with fewer keys than COUNT rather than late.
 MAX_PAGES = 64  # chosen, not measured: 6 ms at 100 us a page
+
+# A pass over a node with one dictionary is made for at least this part of its slots.
+WORTH_A_PASS = 8  # chosen, not measured: a key read slot by slot costs about so many times more
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +270,10 @@ class _Scan:
         if asked_cursor != server_cursor(position, is_by_slot=server.has_slot_dicts):
             return await self._ask(node, position)
         cursor, keys = _expect_page(answer)
+        if cursor and not server.has_slot_dicts and dictionary is None:
+            page = await self._read_small_slots(node, position.slot, own)
+            if page is not None:
+                return page
         return page_of(position, end=self._end, server=server, own=own, cursor=cursor, keys=keys)
 
     async def _read_open_slot(self, node: Node, slot: int, own: OwnSlots) -> Page | NotYet | bytes:
@@ -271,6 +282,20 @@ class _Scan:
         if isinstance(keys, Refused):
             return _answer_to(keys)
         return Page(keys, Position(slot + 1), ends_node=True)
+
+    async def _read_small_slots(
+        self, node: Node, slot: int, own: OwnSlots
+    ) -> Page | NotYet | bytes | None:
+        """Read a small part of a large node slot by slot; None if a pass does better."""
+        slots = range(slot, min(self._end, own.closed_until(slot)))
+        if len(slots) * WORTH_A_PASS > own.size:
+            return None
+        found = await read_small_slots(node, slots, self._options, self._nodes)
+        if found is None:
+            return None
+        if isinstance(found, Refused):
+            return _answer_to(found)
+        return Page(found.keys, Position(found.end), ends_node=True)
 
 
 def _answer_to(refused: Refused) -> NotYet | bytes:

@@ -82,6 +82,7 @@ class Watcher:
         seeds: Where to ask first, and when all known nodes are gone.
         on_change: Called with each map that routes otherwise than the one before.
         on_moved: Called with the slot and its new owner when only one slot changed.
+        on_read: Called with the map in use whenever it was read, changed or not.
         interval_s: Seconds between two refreshes while nothing happens.
         min_interval_s: Seconds between two refreshes whatever happens.
     """
@@ -94,6 +95,7 @@ class Watcher:
         address_map: AddressMap,
         on_change: Callable[[Topology], None],
         on_moved: Callable[[int, Address], None],
+        on_read: Callable[[Topology], None],
         interval_s: float,
         min_interval_s: float,
         timeout_s: float,
@@ -106,6 +108,7 @@ class Watcher:
         self._address_map = address_map
         self._on_change = on_change
         self._on_moved = on_moved
+        self._on_read = on_read
         self._interval_s = interval_s
         self._min_interval_s = min_interval_s
         self._timeout_s = timeout_s
@@ -188,6 +191,8 @@ class Watcher:
             self._install(replace(view, generation=generation))
         elif self.topology is not None:
             self.topology = replace(view, generation=self.topology.generation)
+        if self.topology is not None:
+            self._on_read(self.topology)
         return True
 
     def _install(self, topology: Topology) -> None:

@@ -43,7 +43,7 @@ cdef class Request:
     cdef int node                  # node it was last sent to; -1: none yet
     cdef bint was_sent             # to a node, at least its beginning, with no reply so far
     cdef double not_before         # monotonic seconds: earliest time to send it again
-    cdef double deadline           # monotonic seconds: given up then
+    cdef double deadline           # monotonic seconds: given up then; infinite unless set
     cdef uint64_t sequence         # its place among its client's pieces
 
     cdef void set_frame(self, const char* data, Py_ssize_t length) except *

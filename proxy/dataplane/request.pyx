@@ -17,6 +17,8 @@ from libc.string cimport memcpy
 
 from proxy.dataplane.tables cimport NO_SLOT
 
+cdef double NEVER = float("inf")
+
 
 @cython.freelist(1024)
 @cython.no_gc
@@ -26,6 +28,7 @@ cdef class Request:
         self.slot = NO_SLOT
         self.ask_node = -1
         self.node = -1
+        self.deadline = NEVER
 
     def __dealloc__(self):
         if self.frame != self.inline_frame:

@@ -57,6 +57,9 @@ class SlotMap:
     def covered(self) -> int:
         """How many slots have an owner."""
 
+    def with_owner(self, slot: int, node: int) -> SlotMap:
+        """Return the next map: this one, with one slot given to another node."""
+
     def owner_of(self, slot: int) -> int | None:
         """Return the index of the slot's node, or None."""
 

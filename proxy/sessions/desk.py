@@ -30,6 +30,7 @@ from proxy.resp import replies
 from proxy.resp.decode import decode
 from proxy.resp.encode import encode_command
 from proxy.sessions import local
+from proxy.sessions.context import ClientView
 from proxy.sessions.passwords import PasswordBook
 
 log = structlog.get_logger()
@@ -255,9 +256,9 @@ class Desk:
         """Return the open connection with this number, or None."""
         return self._engine.clients.get(client_id)
 
-    def use_resp(self, client: Client, version: int) -> None:
+    def use_resp(self, client: ClientView, version: int) -> None:
         """Serve a client over the connections of another protocol version."""
-        self._engine.use_lane(client, self._pools.lane(version))
+        self._engine.use_lane(self._engine.clients[client.id], self._pools.lane(version))
 
     def has_user(self, user: bytes) -> bool:
         """Return whether there is a user of this name."""

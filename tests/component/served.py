@@ -6,17 +6,18 @@ and every task of the proxy ended without an exception.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
 import trio.testing
-from scripted_cluster import FakeCluster
 from fake_node import PATIENCE_S
 from raw_client import RawClient
+from scripted_cluster import FakeCluster
 
 from proxy.app import Proxy
+from proxy.cluster.topology import Topology
 from proxy.config import Settings
 from proxy.dataplane.engine import Engine
 
@@ -34,6 +35,12 @@ class Served:
         """The data plane, whose counters tell what happened."""
         return self.proxy.engine
 
+    @property
+    def topology(self) -> Topology:
+        """The map in use."""
+        assert self.proxy.watcher.topology is not None
+        return self.proxy.watcher.topology
+
     async def connect(self, *, receive_buffer_bytes: int = 0) -> RawClient:
         """Return a new client."""
         client = await RawClient.connect(self.port, receive_buffer_bytes=receive_buffer_bytes)
@@ -46,6 +53,13 @@ class Served:
         assert (await client.call("HELLO", 3)).startswith(b"%7\r\n")
         return client
 
+    def close_connections_to_nodes(self) -> None:
+        """Close what a proxy leaves open when it ends with its process."""
+        for resp in (2, 3):
+            for pipeline in self.proxy.pools.lane(resp):
+                self.engine.drop(pipeline)
+        self.engine.tick(0)
+
     async def wait_until_empty(self) -> None:
         """See that the proxy keeps nothing of clients that have left."""
         await until(lambda: not self.engine.clients)
@@ -53,11 +67,13 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(cluster: FakeCluster, /, **tables: dict[str, object]) -> AsyncIterator[Served]:
+async def serve(cluster: FakeCluster, /, **tables: Mapping[str, object]) -> AsyncIterator[Served]:
     """Serve a cluster, with these settings by table, until the block ends."""
-    tables["listen"] = {"address": "127.0.0.1", "port": 0} | tables.get("listen", {})
+    tables["listen"] = {"address": "127.0.0.1", "port": 0, **tables.get("listen", {})}
     seeds = tuple(str(node.address) for node in cluster.nodes)
-    tables["cluster"] = {"seeds": seeds} | tables.get("cluster", {})
+    # At start the proxy looks for its first map after one such interval: 0.1 s by default.
+    quick = {"seeds": seeds, "refresh_min_interval_s": 0.03}
+    tables["cluster"] = {**quick, **tables.get("cluster", {})}
     proxy = Proxy(Settings.model_validate(tables))
     ports: list[int] = []
     async with trio.open_nursery() as nursery:
@@ -71,12 +87,13 @@ async def serve(cluster: FakeCluster, /, **tables: dict[str, object]) -> AsyncIt
                 client.vanish()
         await served.wait_until_empty()
         nursery.cancel_scope.cancel()
+    served.close_connections_to_nodes()
 
 
 async def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
     """Wait until something is true of the proxy."""
     with trio.fail_after(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  the proxy has no event for each condition
             await trio.sleep(0.001)
 
 

@@ -14,7 +14,7 @@ KIBIBYTE = 1 << 10
 LIMITS = {
     "default limits": {},
     "tight limits": {
-        "client_output_soft_bytes": 64 * KIBIBYTE,
+        "client_output_soft_bytes": 256 * KIBIBYTE,
         "client_in_flight_limit": 16,
         "node_queue_soft_bytes": 16 * KIBIBYTE,
     },
@@ -31,9 +31,9 @@ async def test_a_client_that_sends_all_its_requests_before_it_reads_gets_every_r
     cluster: FakeCluster, limits: dict[str, int]
 ) -> None:
     key = cluster.key_of(cluster.nodes[0])
-    value = b"x" * 4000
+    value = b"x" * 10_000
     cluster.store[key] = value
-    count = 1500
+    count = 600
     async with serve(cluster, limits=limits) as served:
         client = await served.connect(receive_buffer_bytes=65536)
 
@@ -48,9 +48,9 @@ async def test_a_client_that_closes_its_sending_side_gets_every_reply(
     cluster: FakeCluster, limits: dict[str, int]
 ) -> None:
     key = cluster.key_of(cluster.nodes[0])
-    value = b"x" * 4000
+    value = b"x" * 10_000
     cluster.store[key] = value
-    count = 2000
+    count = 1000
     async with serve(cluster, limits=limits) as served:
         client = await served.connect(receive_buffer_bytes=65536)
 

@@ -54,7 +54,7 @@ async def test_a_client_that_reads_nothing_holds_up_only_itself(cluster: FakeClu
     cluster.store[key] = b"x" * 100_000
     limits = {"client_output_soft_bytes": MEBIBYTE}
     async with serve(cluster, limits=limits) as served:
-        lazy, other = await served.connect(receive_buffer_bytes=4096), await served.connect()
+        lazy, other = await served.connect(receive_buffer_bytes=65536), await served.connect()
         await lazy.send(encode_command("GET", key) * 200)
         await until(lambda: max(c.output_bytes for c in served.engine.clients.values()) > MEBIBYTE)
 

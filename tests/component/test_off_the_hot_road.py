@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve
 
 from proxy.resp import replies
 from proxy.resp.encode import array, bulk, encode_command
+from proxy.sessions import server_texts
 
 # ---- passwords ------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def locked(cluster: FakeCluster):
+async def locked(cluster: FakeCluster) -> AsyncIterator[Served]:
     """Return a proxy that asks its clients for a password."""
     async with serve(cluster, clients={"password": "sesame"}) as served:
         yield served
@@ -25,12 +28,7 @@ async def test_before_auth_nothing_reaches_a_node(cluster: FakeCluster, locked: 
     for request in (("GET", "k"), ("DBSIZE",), ("PING",), ("ECHO", "x"), ("MGET", "a", "b")):
         assert await client.call(*request) == replies.auth_required()
     assert await client.call("NOSUCHCOMMAND", "x") == replies.auth_required()
-    assert await client.call("HELLO", 3) in {
-        replies.hello_needs_auth(),
-        b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-        b"HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and "
-        b"select the RESP protocol version at the same time\r\n",
-    }
+    assert await client.call("HELLO", 3) == server_texts.HELLO_NEEDS_AUTH_VALKEY
 
     assert all(node.requests == [] for node in cluster.nodes)
     assert all(node.seen(b"COMMAND", b"INFO") == [] for node in cluster.nodes)

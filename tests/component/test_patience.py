@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 import trio
 from fake_node import Fate
@@ -141,7 +143,7 @@ async def test_a_slot_without_owner_is_waited_for(cluster: FakeCluster) -> None:
 
 
 @pytest.fixture
-async def hasty(cluster: FakeCluster):
+async def hasty(cluster: FakeCluster) -> AsyncIterator[Served]:
     """Return a proxy that gives up after a fifth of a second."""
     async with serve(cluster, cluster={"request_timeout_s": 0.2}) as served:
         yield served

@@ -42,7 +42,9 @@ class DrawnLots:
                 await trio.testing.wait_all_tasks_blocked()
 
 
-def dialogue(lots: random.Random, keys: list[bytes], length: int) -> tuple[list[bytes], list[bytes]]:
+def dialogue(
+    lots: random.Random, keys: list[bytes], length: int
+) -> tuple[list[bytes], list[bytes]]:
     """Return requests on these keys, and the replies that a server alone would give."""
     store: dict[bytes, bytes] = {}
     requests: list[bytes] = []
@@ -74,7 +76,7 @@ def dialogue(lots: random.Random, keys: list[bytes], length: int) -> tuple[list[
     return requests, wanted
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_replies_leave_in_request_order_under_shuffled_shard_latencies(
     cluster: FakeCluster, served: Served, nursery: trio.Nursery, seed: int
 ) -> None:
@@ -83,7 +85,7 @@ async def test_replies_leave_in_request_order_under_shuffled_shard_latencies(
 
     async def converse(number: int) -> None:
         keys = [b"%d:%d" % (number, each) for each in range(12)]
-        requests, wanted = dialogue(lots, keys, 300)
+        requests, wanted = dialogue(lots, keys, 200)
         client = await served.connect()
         async with trio.open_nursery() as both_ways:
             both_ways.start_soon(send_in_pieces, client, b"".join(requests), lots)

@@ -18,7 +18,7 @@ MEBIBYTE = 1 << 20
 
 def pipeline_to(served: Served, number: int) -> Pipeline:
     """Return the RESP2 pipeline to a node of the cluster."""
-    address = served.proxy.watcher.topology.nodes[number].address
+    address = served.topology.nodes[number].address
     return served.proxy.pools.lane(2).pipeline_to(served.proxy.routes.number(address))
 
 
@@ -109,7 +109,10 @@ async def test_a_write_that_was_never_sent_waits_for_its_node(
 
 
 async def test_unsent_and_half_sent_writes_are_sent_again_after_a_lost_connection() -> None:
-    async with FakeCluster().running(receive_buffer_bytes=65536) as cluster, serve(cluster) as served:
+    async with (
+        FakeCluster().running(receive_buffer_bytes=65536) as cluster,
+        serve(cluster) as served,
+    ):
         node = cluster.nodes[0]
         keys = cluster.keys_of(node, 4)
         first, half, unsent = [await served.connect() for _ in range(3)]
@@ -176,7 +179,7 @@ async def test_a_node_that_joined_since_is_found_by_the_refresh_that_its_moved_c
     cluster.give_all(new, old)
     cluster.nodes.remove(new)
     async with serve(cluster) as served:
-        assert len(served.proxy.watcher.topology.nodes) == 2
+        assert len(served.topology.nodes) == 2
         cluster.nodes.append(new)
         cluster.give(key_slot(key), new)
         client = await served.connect()

@@ -193,7 +193,9 @@ async def test_replies_that_do_not_fit_together_are_an_error(
     assert await client.call("EXISTS", *keys) == replies.replies_differ(b"exists")
 
 
-@pytest.mark.parametrize("strange", [b"*0\r\n", b"*-1\r\n", b"*2\r\n:1\r\n:2\r\n", b":1\r\n", b"_\r\n"])
+@pytest.mark.parametrize(
+    "strange", [b"*0\r\n", b"*-1\r\n", b"*2\r\n:1\r\n:2\r\n", b":1\r\n", b"_\r\n"]
+)
 async def test_an_array_with_too_few_or_too_many_values_is_an_error(
     cluster: FakeCluster, served: Served, strange: bytes
 ) -> None:
@@ -210,8 +212,8 @@ async def test_a_command_that_cannot_be_split_names_itself_and_a_hash_tag(
     a, b, _ = key_of_each(cluster)
     client = await served.connect()
 
-    for args in [("RENAME", a, b), ("MSETNX", a, 1, b, 2), ("SINTERSTORE", a, a, b)]:
-        assert await client.call(*args) == replies.cross_slot(args[0].lower().encode())
+    for name, *args in [(b"RENAME", a, b), (b"MSETNX", a, a, b, b), (b"SINTERSTORE", a, a, b)]:
+        assert await client.call(name, *args) == replies.cross_slot(name.lower())
 
     assert all(node.requests == [] for node in cluster.nodes)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-from traffic import ALL_SLOTS, OUTCOME_UNKNOWN, Plan, Traffic, keys_in
+from traffic import OUTCOME_UNKNOWN, Plan, Traffic
+from traffic_models import ALL_SLOTS, keys_in
 
 from proxy.cluster.topology import Address
 from proxy.embedded import (
@@ -66,7 +67,9 @@ def slots_with_and_without(
     return hit, frozenset(ALL_SLOTS) - hit
 
 
-def hurt_and_calm(cluster: EmbeddedCluster, victim: RedisNode, port: int) -> tuple[Traffic, Traffic]:
+def hurt_and_calm(
+    cluster: EmbeddedCluster, victim: RedisNode, port: int
+) -> tuple[Traffic, Traffic]:
     """Return clients that need a primary, and clients that do not."""
     hit, spared = slots_with_and_without(cluster, victim)
     depths = (1, 8, 32, 100)
@@ -89,7 +92,8 @@ def assert_nothing_lost(traffic: Traffic) -> None:
                 assert client.plan.depth > 1, kind
                 assert "the connection to" in error or "parts of 'mget' failed" in error, kind
             elif command == "MSET":  # counts its parts first
-                assert error.startswith("IOERR ") and "outcome unknown" in error, kind
+                assert error.startswith("IOERR "), kind
+                assert "outcome unknown" in error, kind
             else:
                 assert error.startswith(OUTCOME_UNKNOWN), kind
 
@@ -191,9 +195,7 @@ def test_what_was_sent_is_unknown_and_what_was_not_has_waited(
     pipeline = client.pipeline(transaction=False)
     pipeline.get(counter).incr(counter).incr(counter).get(kept).append(log, "b").get(log)
     answers: list[object] = []
-    asking = threading.Thread(
-        target=lambda: answers.extend(pipeline.execute(raise_on_error=False))
-    )
+    asking = threading.Thread(target=lambda: answers.extend(pipeline.execute(raise_on_error=False)))
 
     victim.freeze()
     asking.start()

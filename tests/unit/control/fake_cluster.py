@@ -119,7 +119,7 @@ class FakeServer:
             case b"NODES":
                 return bulk(self.cluster.nodes_text(myself=self))
             case b"GETKEYSINSLOT":
-                return array([bulk(key) for key in self.slot_keys(int(args[0]))])
+                return array([bulk(key) for key in self.slot_keys(int(args[0]))[: int(args[1])]])
             case b"COUNTKEYSINSLOT":
                 return integer(len(self.slot_keys(int(args[0]))))
         raise AssertionError(subcommand)

@@ -117,7 +117,7 @@ class FakeControl:
         return b"-LOST write=%d\r\n" % is_write
 
     def parts_failed(self, command: Command, failed: int, parts: int, first_error: bytes) -> bytes:
-        return b"-FAILED %d of %d: %b" % (failed, parts, first_error[1:])
+        return b"-FAILED %d of %d: %b\r\n" % (failed, parts, b" ".join(first_error.split()))
 
     def replies_differ(self, command: Command) -> bytes:
         return b"-DIFFER %b\r\n" % command.name
@@ -144,10 +144,13 @@ class FakeNode:
         self.answer: Answer = lambda args: b"+OK\r\n"
         self.is_frozen = False
         self.requests: list[list[bytes]] = []
+        self.socket: socket.socket | None = None
         self.connect()
 
     def connect(self) -> None:
-        """Give the pipeline a (new) connection to this node."""
+        """Give the pipeline a (new) connection to this node; it has none just now."""
+        if self.socket:
+            self.socket.close()
         self.stream = RequestStream()
         ours, self.socket = socket.socketpair()
         ours.setblocking(False)

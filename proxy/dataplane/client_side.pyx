@@ -1,0 +1,308 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The sockets of clients: accept, read and route, write, close.
+
+Strategy: one ``recv`` for each ready client and tick, so that no client keeps
+the others waiting; what it brought is routed from where it lies, and only the
+rest of a cut frame is kept. EPOLLOUT is armed only while the kernel would not
+take more, EPOLLIN taken away only when a stopped client sends nevertheless: on
+the hot road a request costs no epoll_ctl.
+"""
+
+from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, errno
+from posix.unistd cimport close
+
+from proxy.dataplane.buffer cimport Buffer
+from proxy.dataplane.client cimport STALL_OUTPUT
+from proxy.dataplane.frames cimport BROKEN, INLINE, MORE, NOT_A_BULK, WHOLE, Scan
+from proxy.dataplane.frames import FAULTS
+from proxy.dataplane.kernel cimport (
+    EPOLL_CTL_DEL, IPPROTO_TCP, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK,
+    TCP_NODELAY, accept4, epoll_ctl, epoll_event, recv, send, setsockopt)
+from proxy.dataplane.lane cimport Lane
+from proxy.dataplane.sockets cimport INBOX_BYTES, READ_AHEAD_BYTES
+
+cdef enum:
+    ACCEPTS_PER_TICK = 64
+    # What a client may send before it has logged in; Redis's own numbers.
+    STRANGER_ARGUMENTS = 10
+    STRANGER_ARGUMENT_BYTES = 16384
+
+
+cdef class ClientSide(NodeSide):
+    """The part of an engine that reads requests and writes replies."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.by_id = {}
+        self.next_id = 1
+        self.scanner = RequestScanner()
+        self.inline_scanner = RequestScanner()
+        self.spare_scanners = []
+        self.paused_listeners = []
+
+    # ---- what the control plane sets ------------------------------------------
+
+    def set_request_limits(self, **limits):
+        """Set the limits of requests; see ``RequestScanner``. Before the first client."""
+        self.spare_scanners = []
+        self.scanner = RequestScanner(**limits)
+        self.inline_scanner = RequestScanner(**limits)
+
+    def listen(self, int fd):
+        """Accept clients from a listening, non-blocking socket."""
+        self._own(fd, fd)
+        self._add(fd)
+
+    def stop_listening(self, int fd):
+        """Accept no more clients from this socket; the caller closes it."""
+        cdef epoll_event event
+        epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, &event)
+        self.owners[fd] = None
+
+    def drain(self):
+        """Take no more requests; each client is closed when it has what it asked for."""
+        cdef Client client
+        for client in self.by_id.values():
+            client.is_closing = True
+            self.mark_dirty(client)
+        self.wake()
+
+    def use_lane(self, Client client, Lane lane):
+        """Send the client's further requests on another lane; it has none in flight."""
+        client.lane = lane
+
+    def resume(self, Client client):
+        """Let a client go on whose state a hook has changed."""
+        self.mark_resuming(client)
+        self.wake()
+
+    def close_client(self, Client client, str reason=""):
+        """Close a client's connection now; replies it has not read are lost."""
+        self._close_client(client, reason)
+        self.wake()
+
+    @property
+    def clients(self):
+        """All clients, by id."""
+        return self.by_id
+
+    # ---- requests in ----------------------------------------------------------------
+
+    cdef int _accept(self, int listener) except -1:
+        cdef int fd, i, one = 1
+        cdef Client client
+        for i in range(ACCEPTS_PER_TICK):
+            fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            if fd < 0:
+                if errno == EMFILE or errno == ENFILE:
+                    self._watch(listener, False, False)
+                    self.paused_listeners.append(listener)
+                return 0
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+            if len(self.by_id) >= self.max_clients:
+                self.refused_clients += 1
+                error = self.control.too_many_clients()
+                send(fd, <const char*>error, len(error), MSG_NOSIGNAL)
+                close(fd)
+                continue
+            client = Client(self.next_id, fd, self.control.lane_for(2), self.now, self)
+            client.output_allowance = self.client_output_soft_bytes
+            self.next_id += 1
+            self.accepted += 1
+            self.by_id[client.id] = client
+            self._own(fd, client)
+            self._add(fd)
+            self.control.accepted(client)
+        return 0
+
+    cdef int _read_client(self, Client client) except -1:
+        cdef ssize_t received
+        cdef Py_ssize_t room, taken
+        cdef char* place
+        if client.stall or client.is_closing:
+            client.reads = False
+            return self._watch(client.fd, False, client.wants_write)
+        if client.input.end == client.input.start:
+            received = recv(client.fd, self.inbox, INBOX_BYTES, MSG_DONTWAIT)
+            if received > 0:
+                client.last_active_s = self.now
+                client.bytes_in += received
+                taken = self._consume(client, self.inbox, received)
+                if client.fd >= 0 and taken < received:
+                    client.input.append(self.inbox + taken, received - taken)
+        else:
+            room = INBOX_BYTES
+            if client.scanner is not None and client.scanner.bulk_length > 0:
+                room = client.scanner.position + client.scanner.bulk_length + 2 - len(client.input)
+                room = min(max(room, INBOX_BYTES), READ_AHEAD_BYTES)
+            place = client.input.reserve(room)
+            received = recv(client.fd, place, room, MSG_DONTWAIT)
+            if received > 0:
+                client.last_active_s = self.now
+                client.bytes_in += received
+                client.input.end += received
+                return self._resume(client)
+        if received == 0:
+            client.saw_end = True
+            client.reads = False
+            self._watch(client.fd, False, client.wants_write)
+            return self._close_if_done(client)
+        if received < 0 and errno != EAGAIN and errno != EINTR:
+            return self._close_client(client, "")
+        return 0
+
+    cdef int _resume(self, Client client) except -1:
+        """Consume what was read before, and read on."""
+        cdef Py_ssize_t taken
+        if client.stall:
+            return 0
+        if client.input.end > client.input.start:
+            taken = self._consume(client, client.input.data + client.input.start,
+                                  client.input.end - client.input.start)
+            if client.fd < 0:
+                return 0
+            client.input.take(taken)
+        if client.saw_end:
+            return self._close_if_done(client)
+        if client.stall == 0 and not client.reads and not client.is_closing:
+            client.reads = True
+            self._watch(client.fd, True, client.wants_write)
+        return 0
+
+    cdef Py_ssize_t _consume(self, Client client, const char* data, Py_ssize_t length) except -1:
+        """Route the whole requests in ``data``; return how many bytes they were."""
+        cdef RequestScanner scanner = self.scanner if client.scanner is None else client.scanner
+        cdef Py_ssize_t at = 0
+        cdef Scan found
+        while at < length and client.stall == 0 and not client.is_closing:
+            found = scanner.scan(data + at, length - at)
+            if client.is_gated and (scanner.expected > STRANGER_ARGUMENTS or
+                                    scanner.longest_argument() > STRANGER_ARGUMENT_BYTES):
+                self._fail_protocol(
+                    client, "STRANGER_ARGUMENTS" if scanner.expected > STRANGER_ARGUMENTS
+                    else "STRANGER_ARGUMENT_BYTES", 0)
+                scanner.reset()
+                break
+            if found == MORE:
+                if client.scanner is None:
+                    client.scanner = scanner
+                    self.scanner = self.spare_scanners.pop() if self.spare_scanners \
+                        else self._new_scanner()
+                return at
+            if found == WHOLE:
+                if not self.route(client, data + at, scanner):
+                    scanner.reset()
+                    break
+            elif found == INLINE:
+                if not self._route_inline(client, data + at, scanner.position):
+                    scanner.reset()
+                    break
+            elif found == BROKEN:
+                self._refuse_protocol(client, scanner, data + at)
+                scanner.reset()
+                at = length
+                break
+            at += scanner.position
+            scanner.reset()
+            if client.fd < 0:
+                at = length
+                break
+        if client.scanner is not None:
+            client.scanner = None
+            scanner.reset()
+            self.spare_scanners.append(scanner)
+        return length if client.is_closing else at
+
+    cdef RequestScanner _new_scanner(self):
+        cdef RequestScanner like = self.inline_scanner
+        return RequestScanner(
+            argument_limit=like.argument_limit, argument_limit_bytes=like.argument_limit_bytes,
+            inline_limit_bytes=like.inline_limit_bytes,
+            request_limit_bytes=like.request_limit_bytes)
+
+    cdef bint _route_inline(self, Client client, const char* line, Py_ssize_t length) except -1:
+        """Route one line as the request it stands for; False if the client must wait."""
+        cdef bytes frame
+        cdef bint routed
+        args = self.control.inline_args(line[:length])
+        if args is None:
+            self._fail_protocol(client, "UNBALANCED_QUOTES", 0)
+            return True
+        if not args:
+            return True
+        frame = b"*%d\r\n" % len(args) + b"".join(
+            [b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args])
+        self.inline_scanner.reset()
+        if self.inline_scanner.scan(frame, len(frame)) != WHOLE:
+            self._refuse_protocol(client, self.inline_scanner, frame)
+            return True
+        return self.route(client, frame, self.inline_scanner)
+
+    cdef int _refuse_protocol(self, Client client, RequestScanner scanner,
+                              const char* data) except -1:
+        return self._fail_protocol(client, FAULTS[scanner.fault],
+                                   data[scanner.position] if scanner.fault == NOT_A_BULK else 0)
+
+    cdef int _fail_protocol(self, Client client, str fault, char got) except -1:
+        """Answer once with the protocol error, then close."""
+        self.answer_now(client, self.control.protocol_error(fault, bytes([<unsigned char>got])))
+        client.is_closing = True
+        return 0
+
+    # ---- replies out -------------------------------------------------------------
+
+    cdef int _write_client(self, Client client) except -1:
+        cdef Buffer output = client.output
+        cdef ssize_t written
+        while output.end > output.start:
+            written = send(client.fd, output.data + output.start, output.end - output.start,
+                           MSG_NOSIGNAL | MSG_DONTWAIT)
+            if written < 0:
+                if errno != EAGAIN and errno != EINTR:
+                    return self._close_client(client, "")
+                break
+            client.bytes_out += written
+            output.take(written)
+        if output.end > output.start:
+            if output.end - output.start > self.client_output_limit_bytes:
+                return self._close_client(
+                    client, "output over limits.client_output_limit_bytes")
+            if output.end - output.start > client.output_allowance:
+                client.stall |= STALL_OUTPUT
+                self.has_slow_readers = True
+            if not client.wants_write:
+                client.wants_write = True
+                self._watch(client.fd, client.reads, True)
+        elif client.wants_write:
+            client.output_allowance = self.client_output_soft_bytes
+            client.wants_write = False
+            self._watch(client.fd, client.reads, False)
+        if client.stall & STALL_OUTPUT and \
+                output.end - output.start <= self.client_output_soft_bytes // 2:
+            client.stall &= ~STALL_OUTPUT
+            client.output_allowance = self.client_output_soft_bytes
+            if client.stall == 0:
+                self.mark_resuming(client)
+        return self._close_if_done(client)
+
+    cdef int _close_if_done(self, Client client) except -1:
+        """Close a client that wants no more, once everything it asked for is written."""
+        if not (client.is_closing or client.saw_end) or client.head is not None:
+            return 0
+        if client.output.end > client.output.start:
+            return 0
+        if client.saw_end and (client.stall or client.is_resuming) and not client.is_closing:
+            return 0
+        return self._close_client(client, "")
+
+    cdef int _close_client(self, Client client, str reason) except -1:
+        if client.fd < 0:
+            return 0
+        self._doom(client.fd)
+        client.fd = -1
+        del self.by_id[client.id]
+        self.in_flight -= client.in_flight
+        client.orphan()
+        client.input.clear()
+        client.output.clear()
+        self.control.closed(client, reason)
+        return 0

@@ -1,0 +1,19 @@
+# cython: language_level=3
+"""C face of node_side.pyx."""
+
+from libc.stdint cimport uint64_t
+
+from proxy.dataplane.lane cimport Pipeline
+from proxy.dataplane.sockets cimport Sockets
+
+
+cdef class NodeSide(Sockets):
+    cdef public Py_ssize_t reply_limit_bytes
+    cdef readonly uint64_t pushes_dropped
+
+    cdef int _read_pipeline(self, Pipeline pipeline) except -1
+    cdef Py_ssize_t _take_replies(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
+    cdef int _take_reply(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
+    cdef int _write_pipeline(self, Pipeline pipeline) except -1
+    cdef int _drop_given_up(self, Pipeline pipeline) except -1
+    cdef int _close_pipeline(self, Pipeline pipeline) except -1

@@ -1,0 +1,46 @@
+"""The sockets that lead to nodes: requests out, replies in."""
+
+from collections.abc import Callable
+
+from proxy.dataplane.lane import Pipeline
+from proxy.dataplane.request import Request
+from proxy.dataplane.sockets import Sockets
+from proxy.errors import BackendUnavailable
+
+class NodeSide(Sockets):
+    """The part of an engine that writes requests and reads replies."""
+
+    reply_limit_bytes: int
+    """A longer reply of a node is replaced by an error."""
+
+    @property
+    def pushes_dropped(self) -> int:
+        """Push frames of nodes that nobody had asked for."""
+
+    def attach(self, pipeline: Pipeline, fd: int) -> None:
+        """Give a pipeline its connection: connected, authenticated, non-blocking.
+
+        The engine owns ``fd`` from here on, and closes it.
+        """
+
+    def drop(self, pipeline: Pipeline) -> None:
+        """Close a pipeline's connection; what was on it is sent again or answered."""
+
+    def submit(
+        self,
+        pipeline: Pipeline,
+        frame: bytes,
+        on_done: Callable[[bytes | BackendUnavailable], object],
+    ) -> Request:
+        """Send a request of the proxy's own.
+
+        Args:
+            on_done: Called once, inside a tick, with the reply frame as bytes or
+                with ``BackendUnavailable``.
+
+        Returns:
+            A token for ``abandon``.
+        """
+
+    def abandon(self, request: Request) -> None:
+        """Forget a request of the proxy's own; its reply will be dropped."""

@@ -1,0 +1,288 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The sockets that lead to nodes: requests out, replies in.
+
+Strategy: one write for everything a tick has gathered for a node, straight from
+the requests: small ones are copied side by side, long ones written from where
+they are. So there is no buffer in which a request could be and not be sent, and
+what was never written is known exactly.
+"""
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.string cimport memcmp, memcpy, memset
+
+from proxy.dataplane.buffer cimport Buffer
+from proxy.dataplane.frames cimport BROKEN, WHOLE, ReplyScanner, Scan
+from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, recv, send, sendmsg
+from proxy.dataplane.request cimport ANSWERED, Request
+from proxy.dataplane.sockets cimport INBOX_BYTES, OUTBOX_BYTES, READ_AHEAD_BYTES
+
+cdef enum:
+    COPIED_BYTES = 4096         # longer requests are written from where they are
+    MAX_PIECES = 256            # of one write
+
+cdef bytes ASKING_FRAME = b"*1\r\n$6\r\nASKING\r\n"
+cdef const char* ASKING = ASKING_FRAME
+cdef Py_ssize_t ASKING_BYTES = len(ASKING_FRAME)
+
+
+cdef bint is_refusal(const char* data, Py_ssize_t length) noexcept:
+    """Whether an error reply says that the command was not run and where it might be."""
+    if length < 8:
+        return False
+    if data[1] == b"M":
+        return memcmp(data, b"-MOVED ", 7) == 0 or \
+            (length > 12 and memcmp(data, b"-MASTERDOWN ", 12) == 0)
+    if data[1] == b"A":
+        return memcmp(data, b"-ASK ", 5) == 0
+    if data[1] == b"T":
+        return length > 10 and memcmp(data, b"-TRYAGAIN ", 10) == 0
+    if data[1] == b"C":
+        return length > 13 and memcmp(data, b"-CLUSTERDOWN ", 13) == 0
+    if data[1] == b"L":
+        return length > 9 and memcmp(data, b"-LOADING ", 9) == 0
+    if data[1] == b"R":
+        return length > 10 and memcmp(data, b"-READONLY ", 10) == 0
+    return False
+
+
+cdef class NodeSide(Sockets):
+    """The part of an engine that writes requests and reads replies."""
+
+    def attach(self, Pipeline pipeline, int fd):
+        """Give a pipeline its connection: connected, authenticated, non-blocking.
+
+        The engine owns ``fd`` from here on, and closes it.
+        """
+        pipeline.fd = fd
+        pipeline.heard_at = self.now
+        self._own(fd, pipeline)
+        self._add(fd)
+        if pipeline.unsent_head is not None and not pipeline.is_dirty:
+            pipeline.is_dirty = True
+            self.dirty_pipelines.append(pipeline)
+        self.wake()
+
+    def drop(self, Pipeline pipeline):
+        """Close a pipeline's connection; what was on it is sent again or answered."""
+        if pipeline.fd >= 0:
+            self._close_pipeline(pipeline)
+            self.wake()
+
+    def submit(self, Pipeline pipeline, bytes frame, on_done):
+        """Send a request of the proxy's own.
+
+        Args:
+            on_done: Called once, inside a tick, with the reply frame as bytes or
+                with ``BackendUnavailable``.
+
+        Returns:
+            A token for ``abandon``.
+        """
+        cdef Request request = Request.__new__(Request)
+        request.set_frame(frame, len(frame))
+        request.on_done = on_done
+        request.node = pipeline.node
+        self._append(pipeline, request)
+        self.wake()
+        return request
+
+    def abandon(self, Request request):
+        """Forget a request of the proxy's own; its reply will be dropped."""
+        request.state = ANSWERED
+        request.on_done = None
+
+    cdef int _read_pipeline(self, Pipeline pipeline) except -1:
+        cdef ssize_t received
+        cdef Py_ssize_t room, taken
+        cdef Buffer input = pipeline.input
+        if input.end == input.start:
+            received = recv(pipeline.fd, self.inbox, INBOX_BYTES, MSG_DONTWAIT)
+            if received > 0:
+                taken = self._take_replies(pipeline, self.inbox, received)
+                if pipeline.fd >= 0 and taken < received:
+                    input.append(self.inbox + taken, received - taken)
+        else:
+            room = pipeline.scanner.position - (input.end - input.start)
+            room = min(max(room, INBOX_BYTES), READ_AHEAD_BYTES)
+            input.reserve(room)
+            received = recv(pipeline.fd, input.data + input.end, room, MSG_DONTWAIT)
+            if received > 0:
+                input.end += received
+                taken = self._take_replies(pipeline, input.data + input.start,
+                                           input.end - input.start)
+                if pipeline.fd >= 0:
+                    input.take(taken)
+        if received > 0:
+            pipeline.heard_at = self.now
+            pipeline.bytes_in += received
+        elif received == 0 or (errno != EAGAIN and errno != EINTR):
+            return self._close_pipeline(pipeline)
+        return 0
+
+    cdef Py_ssize_t _take_replies(self, Pipeline pipeline, const char* data,
+                                  Py_ssize_t length) except -1:
+        """Hand out the whole replies in ``data``; return how many bytes are used up."""
+        cdef ReplyScanner scanner = pipeline.scanner
+        cdef Py_ssize_t at = 0
+        cdef Scan found
+        cdef bytes error
+        while at < length:
+            found = scanner.scan(data + at, length - at)
+            if found == WHOLE:
+                if pipeline.discarding or scanner.position > self.reply_limit_bytes:
+                    pipeline.discarding = False
+                    error = self.control.reply_too_big(pipeline.node)
+                    self._take_reply(pipeline, error, len(error))
+                else:
+                    self._take_reply(pipeline, data + at, scanner.position)
+                if pipeline.fd < 0:
+                    return length
+                at += scanner.position
+                scanner.reset()
+            elif found == BROKEN:
+                self._close_pipeline(pipeline)
+                return length
+            else:
+                if max(scanner.position, length - at) > self.reply_limit_bytes:
+                    if data[at] == b">" and not pipeline.discarding:
+                        # Nobody waits for it, so no error can take its place.
+                        self._close_pipeline(pipeline)
+                        return length
+                    pipeline.discarding = True
+                if pipeline.discarding:
+                    taken = min(scanner.position, length - at)
+                    if length - at - taken > self.reply_limit_bytes:
+                        # A line without end: what comes after it will never be found.
+                        self._close_pipeline(pipeline)
+                        return length
+                    scanner.position -= taken
+                    scanner.line_end = max(scanner.line_end - taken, 0)
+                    at += taken
+                return at
+        return at
+
+    cdef int _take_reply(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1:
+        cdef Request request
+        if data[0] == b">":
+            self.pushes_dropped += 1
+            return 0
+        request = pipeline.sent_head
+        if request is None:
+            return self._close_pipeline(pipeline)
+        if request.asking:
+            request.asking = False
+            return 0
+        pipeline.pop_sent()
+        if data[0] == b"-" and is_refusal(data, length):
+            return self.refused(request, data, length)
+        if request.state == ANSWERED:
+            pipeline.late_replies += 1
+            return 0
+        return self.answer(request, data, length)
+
+    cdef int _write_pipeline(self, Pipeline pipeline) except -1:
+        """Write as much as the kernel takes of what waits: many requests, one call."""
+        cdef iovec pieces[MAX_PIECES]
+        cdef msghdr message
+        cdef int count
+        cdef Py_ssize_t used, skip, total, whole
+        cdef ssize_t written
+        cdef Request request, before
+        cdef bint all_written
+        while pipeline.unsent_head is not None:
+            count = 0
+            used = total = 0
+            skip = pipeline.written
+            before = None
+            request = pipeline.unsent_head
+            while request is not None and count < MAX_PIECES - 2 and total < OUTBOX_BYTES * 4:
+                if request.state == ANSWERED and skip == 0:
+                    following = request.next_in_pipeline
+                    pipeline.drop_after(before)
+                    request = following
+                    continue
+                if request.asking and skip < ASKING_BYTES:
+                    pieces[count].iov_base = <void*>(ASKING + skip)
+                    pieces[count].iov_len = ASKING_BYTES - skip
+                    total += ASKING_BYTES - skip
+                    count += 1
+                    skip = 0
+                elif request.asking:
+                    skip -= ASKING_BYTES
+                whole = request.frame_length - skip
+                if whole <= COPIED_BYTES:
+                    if used + whole > OUTBOX_BYTES:
+                        break
+                    memcpy(self.outbox + used, request.frame + skip, whole)
+                    if count and pieces[count - 1].iov_base + pieces[count - 1].iov_len == \
+                            self.outbox + used:
+                        pieces[count - 1].iov_len += whole
+                    else:
+                        pieces[count].iov_base = self.outbox + used
+                        pieces[count].iov_len = whole
+                        count += 1
+                    used += whole
+                else:
+                    pieces[count].iov_base = request.frame + skip
+                    pieces[count].iov_len = whole
+                    count += 1
+                total += whole
+                skip = 0
+                before = request
+                request = request.next_in_pipeline
+            if count == 0:
+                break
+            if count == 1:
+                written = send(pipeline.fd, pieces[0].iov_base, pieces[0].iov_len,
+                               MSG_NOSIGNAL | MSG_DONTWAIT)
+            else:
+                memset(&message, 0, sizeof(message))
+                message.msg_iov = pieces
+                message.msg_iovlen = count
+                written = sendmsg(pipeline.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
+            if written < 0:
+                if errno != EAGAIN and errno != EINTR:
+                    return self._close_pipeline(pipeline)
+                break
+            pipeline.bytes_out += written
+            all_written = written == total
+            if pipeline.sent_head is None:
+                pipeline.heard_at = self.now
+            while written > 0:
+                request = pipeline.unsent_head
+                whole = request.frame_length - pipeline.written
+                if request.asking:
+                    whole += ASKING_BYTES
+                if written < whole:
+                    pipeline.written += written
+                    request.was_sent = True  # the rest will follow, deadline or not
+                    break
+                written -= whole
+                pipeline.written = 0
+                pipeline.mark_sent()
+            if not all_written:
+                break
+        if pipeline.unsent_head is not None:
+            if not pipeline.wants_write:
+                pipeline.wants_write = True
+                self._watch(pipeline.fd, True, True)
+        elif pipeline.wants_write:
+            pipeline.wants_write = False
+            self._watch(pipeline.fd, True, False)
+        if pipeline.waiting_clients and pipeline.unsent_bytes <= self.node_queue_soft_bytes // 2:
+            self.free_node(pipeline)
+        return 0
+
+    cdef int _drop_given_up(self, Pipeline pipeline) except -1:
+        """Make room in the queue of a node that takes nothing."""
+        pipeline.drop_given_up()
+        if pipeline.fd < 0 and pipeline.unsent_head is None:
+            pipeline.is_wanted = False
+        if pipeline.waiting_clients and pipeline.unsent_bytes <= self.node_queue_soft_bytes // 2:
+            self.free_node(pipeline)
+        return 0
+
+    cdef int _close_pipeline(self, Pipeline pipeline) except -1:
+        self._doom(pipeline.fd)
+        pipeline.wants_write = False
+        return self.lost(pipeline)

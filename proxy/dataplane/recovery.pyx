@@ -1,0 +1,246 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""What becomes of a piece that was refused, lost with its connection, or is too late.
+
+Strategy: a piece that may be sent again is *held*: by its client, until every
+other piece of that client is answered. Then the held ones are sent again in the
+order asked (law 3), and not at all if a later piece on the same slot has been
+answered and one of the two writes. A write that may have run is never held: its
+client hears that the outcome is unknown (law 4).
+"""
+
+from libc.stdlib cimport free
+
+from proxy.dataplane.client cimport STALL_HELD
+from proxy.dataplane.frames cimport Arg, RequestScanner
+from proxy.dataplane.gather cimport Gather
+from proxy.dataplane.hooks import Action
+from proxy.dataplane.request cimport ANSWERED, HELD, WAITING
+from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, find_keys
+
+# A held piece whose slot has no owner is looked at again after this many seconds.
+# Chosen: well below the time of a failover, well above a round trip.
+cdef double UNCOVERED_RETRY_S = 0.05
+
+
+cdef class Recovery(Ledger):
+    """The part of an engine that sends again what did not run."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.sleepers = []
+        self.keys = KeyList()
+
+    cdef int refused(self, Request request, const char* data, Py_ssize_t length) except -1:
+        """A node would not run a piece, and says so: ask what to do, and do it."""
+        cdef int node
+        cdef double delay_s
+        cdef bytes line
+        if request.state == ANSWERED or request.client is None:
+            return self.answer(request, data, length)
+        # A copy: the hook may drop the pipeline in whose buffer ``data`` lies.
+        line = data[:length]
+        self.refusals += 1
+        action, node, delay_s = self.control.judge(
+            request.node, line, request.redirects, request.attempts)
+        if action == Action.PASS:
+            return self.answer(request, line, length)
+        request.keep_reply(line, length)
+        request.ask_node = node if action == Action.ASK else -1
+        if delay_s == 0:
+            request.redirects += 1
+        return self._hold(request, delay_s)
+
+    cdef int _hold(self, Request request, double delay_s) except -1:
+        cdef Client client = <Client>request.client
+        request.state = HELD
+        request.was_sent = False
+        request.attempts += 1
+        request.not_before = self.now + delay_s
+        if client.held is None:
+            client.held = []
+        client.held.append(request)
+        client.stall |= STALL_HELD
+        return self._settle(client)
+
+    cdef int _hold_uncovered(self, Request request) except -1:
+        """Hold a piece whose slot has no node in the map."""
+        self.control.uncovered(request.slot)
+        return self._hold(request, UNCOVERED_RETRY_S)
+
+    cdef int send_held(self, Client client) except -1:
+        """Send the held pieces of a client again; all its other pieces are answered."""
+        cdef Request request
+        cdef int node
+        cdef dict targets
+        client.is_settled = False
+        if client.fd < 0 or not client.held or <Py_ssize_t>len(client.held) < client.in_flight:
+            return 0
+        for request in client.held:
+            if request.not_before > self.now:
+                if not client.is_settled:
+                    client.is_settled = True
+                    self.sleepers.append(client)
+                return 0
+        held = sorted(client.held, key=_sequence_of)
+        client.held = []
+        client.generation = self.slots.generation
+        overtaken = self._overtaken(client, held)
+        targets = {}
+        for request in held:
+            if request in overtaken:
+                self._refuse_for_good(request)
+                continue
+            node = request.ask_node if request.ask_node >= 0 else self._owner_of(client, request)
+            if node == NO_NODE:
+                self._hold_uncovered(request)
+                continue
+            # Two targets for one slot would run side by side: the later one waits its turn.
+            target = (node, request.ask_node >= 0)
+            if request.slot != NO_SLOT and targets.setdefault(request.slot, target) != target:
+                targets[request.slot] = None
+                self._hold(request, 0)
+                continue
+            self.resends += 1
+            request.node = node
+            pipeline = client.lane.pipeline(node, client.id)
+            request.asking = request.ask_node >= 0
+            request.ask_node = -1
+            self._append(pipeline, request)
+        return 0
+
+    cdef int _owner_of(self, Client client, Request request) except -1:
+        if request.slot >= 0:
+            return self.slots.owner[request.slot]
+        if not self.slots.primaries:
+            return NO_NODE
+        return self.slots.primaries[client.id % <uint64_t>len(self.slots.primaries)]
+
+    cdef set _overtaken(self, Client client, list held):
+        """Return the held pieces that must not run any more: a later one on a key of theirs has."""
+        cdef Request request = client.head
+        cdef Request piece
+        cdef dict last_write = {}
+        cdef dict last_any = {}
+        cdef set slots = {(<Request>piece).slot for piece in held}
+        slots.discard(NO_SLOT)
+        while request is not None:
+            for piece in ((<Gather>request).parts if isinstance(request, Gather) else (request,)):
+                if piece.state == ANSWERED and piece.slot in slots:
+                    for place in (piece.slot, *self._keys_of(piece)):
+                        last_any[place] = piece.sequence
+                        if piece.is_write:
+                            last_write[place] = piece.sequence
+            request = request.next_in_client
+        overtaken = set()
+        if last_any:
+            for piece in held:
+                last = last_any if piece.is_write else last_write
+                if max([last.get(place, -1) for place in self._keys_of(piece)]) > piece.sequence:
+                    overtaken.add(piece)
+        return overtaken
+
+    cdef list _keys_of(self, Request piece):
+        """Return the keys of a piece; its slot if the table cannot find them."""
+        cdef RequestScanner scanner
+        cdef Py_ssize_t i
+        cdef Arg arg
+        if piece.command is None:
+            return [piece.slot]
+        scanner = RequestScanner(
+            argument_limit=piece.frame_length, argument_limit_bytes=piece.frame_length,
+            request_limit_bytes=piece.frame_length)
+        scanner.scan(piece.frame, piece.frame_length)
+        find_keys(piece.command, piece.frame, scanner.args, scanner.count, self.keys)
+        keys = []
+        for i in range(self.keys.count):
+            arg = scanner.args[self.keys.index[i]]
+            keys.append(piece.frame[arg.start:arg.start + arg.length])
+        return keys or [piece.slot]
+
+    cdef int _refuse_for_good(self, Request request) except -1:
+        cdef bytes error
+        if request.reply != NULL:
+            error = request.reply[:request.reply_length]
+        else:
+            error = self.control.lost_reply(request.slot, request.node, is_write=False)
+        request.state = WAITING
+        return self.answer(request, error, len(error))
+
+    cdef int lost(self, Pipeline pipeline) except -1:
+        """A connection is gone: decide for every piece that was on it.
+
+        A write that was sent whole may have run; its client hears so. Everything
+        else is held: reads, and what was never written whole.
+        """
+        cdef Request request
+        cdef bytes error
+        pipeline.fd = -1
+        pipeline.is_wanted = False
+        pipeline.written = 0
+        pipeline.input.clear()
+        pipeline.scanner.reset()
+        pipeline.discarding = False
+        while True:
+            request = pipeline.pop_sent()
+            if request is None:
+                break
+            if request.client is None:
+                self._fail_own(request, True)
+            elif request.state == ANSWERED:
+                continue
+            elif request.is_write or request.losses >= self.loss_limit:
+                error = self.control.lost_reply(
+                    request.slot, request.node, is_write=request.is_write)
+                self.outcome_unknown += request.is_write
+                self.answer(request, error, len(error))
+            else:
+                request.losses += 1
+                self._hold(request, 0)
+        self.take_back(pipeline)
+        self.control.lost_connection(pipeline)
+        return 0
+
+    cdef int take_back(self, Pipeline pipeline) except -1:
+        """Hold everything that a pipeline has not begun to write."""
+        cdef Request request
+        while True:
+            request = pipeline.pop_unsent()
+            if request is None:
+                break
+            if request.client is None:
+                self._fail_own(request, False)
+            elif request.state != ANSWERED:
+                self._hold(request, 0)
+        self.free_node(pipeline)
+        return 0
+
+    cdef int expire(self, Client client) except -1:
+        """Give up the client's requests whose deadline has passed; others wait on.
+
+        Giving up the oldest one makes it leave, with what was answered behind it.
+        """
+        cdef Request request, part
+        while client.head is not None and client.head.deadline <= self.now:
+            request = client.head
+            if isinstance(request, Gather):
+                for part in list((<Gather>request).parts):
+                    if part.state != ANSWERED:
+                        self._give_up(part)
+            else:
+                self._give_up(request)
+        return 0
+
+    cdef int _give_up(self, Request request) except -1:
+        cdef Client client = <Client>request.client
+        cdef bytes error
+        self.expired += 1
+        self.outcome_unknown += request.was_sent and request.is_write
+        error = self.control.gave_up(request.slot, request.node,
+                                     was_sent=request.was_sent, is_write=request.is_write)
+        if request.state == HELD:
+            client.held.remove(request)
+        request.state = WAITING
+        return self.answer(request, error, len(error))
+
+
+def _sequence_of(Request request):
+    return request.sequence

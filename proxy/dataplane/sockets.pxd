@@ -1,0 +1,27 @@
+# cython: language_level=3
+"""C face of sockets.pyx."""
+
+from proxy.dataplane.router cimport Router
+
+
+cdef enum:
+    INBOX_BYTES = 64 * 1024     # one recv; Redis reads a client in pieces of 16 KiB
+    OUTBOX_BYTES = 256 * 1024
+    READ_AHEAD_BYTES = 1024 * 1024
+
+
+cdef class Sockets(Router):
+    cdef int epoll
+    cdef int bell                   # eventfd: rung to get a tick while no socket is ready
+    cdef bint is_rung
+    cdef bint in_tick
+    cdef list owners                # by file descriptor: Client, Pipeline, listening socket
+    cdef list doomed                # sockets to close when the tick is over
+    cdef char* inbox                # what was just read, unless it continues something
+    cdef char* outbox               # small requests gathered for one write
+
+    cdef int _own(self, int fd, object owner) except -1
+    cdef int _add(self, int fd) except -1
+    cdef int _watch(self, int fd, bint reads, bint writes) except -1
+    cdef int _doom(self, int fd) except -1
+    cdef int _close_doomed(self) except -1
