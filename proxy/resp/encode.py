@@ -84,3 +84,13 @@ def verbatim(text: bytes, resp: int) -> bytes:
     if resp == 2:
         return bulk(text)
     return b"=%d\r\ntxt:%b\r\n" % (len(text) + 4, text)
+
+
+def c_text(argument: bytes, limit: int | None = None) -> bytes:
+    """Return what C's ``%s`` prints of ``argument``: nothing from the first zero byte on.
+
+    Args:
+        argument: Any bytes.
+        limit: At most so many bytes, as ``%.128s``; None: all.
+    """
+    return argument.partition(b"\0")[0][:limit]

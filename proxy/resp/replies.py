@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.resp.encode import error, simple
+from proxy.resp.encode import c_text, error, simple
 
 OK = simple(b"OK")
 PONG = simple(b"PONG")
@@ -44,16 +44,16 @@ def unknown_command(name: bytes, args: Sequence[bytes]) -> bytes:
     for arg in args:
         if len(quoted) >= QUOTED_BYTES:
             break
-        quoted += b"'%b' " % _c_string(arg)[: QUOTED_BYTES - len(quoted)]
+        quoted += b"'%b' " % c_text(arg)[: QUOTED_BYTES - len(quoted)]
     return error(
         b"ERR unknown command '%b', with args beginning with: %b"
-        % (_c_string(name)[:QUOTED_BYTES], quoted)
+        % (c_text(name)[:QUOTED_BYTES], quoted)
     )
 
 
 def unknown_subcommand(container: bytes, subcommand: bytes) -> bytes:
     """The command has no such subcommand: send ``<command> HELP`` for the list."""
-    quoted = _c_string(subcommand)[:QUOTED_BYTES]
+    quoted = c_text(subcommand)[:QUOTED_BYTES]
     return error(b"ERR unknown subcommand '%b'. Try %b HELP." % (quoted, container.upper()))
 
 
@@ -129,22 +129,7 @@ def invalid_client_name(what: bytes = b"Client names") -> bytes:
 
 def unknown_option(option: bytes) -> bytes:
     """CLIENT SETINFO with an attribute other than LIB-NAME and LIB-VER."""
-    return error(b"ERR Unrecognized option '%b'" % _c_string(option)[:QUOTED_BYTES])
-
-
-def no_key_arguments() -> bytes:
-    """COMMAND GETKEYS of a command that takes no keys."""
-    return error(b"ERR The command has no key arguments")
-
-
-def getkeys_unknown_command() -> bytes:
-    """COMMAND GETKEYS of a command that does not exist."""
-    return error(b"ERR Invalid command specified")
-
-
-def getkeys_wrong_arity() -> bytes:
-    """COMMAND GETKEYS of a command with too few or too many arguments."""
-    return error(b"ERR Invalid number of arguments specified for command")
+    return error(b"ERR Unrecognized option '%b'" % c_text(option)[:QUOTED_BYTES])
 
 
 # ---- who the client is ----------------------------------------------------------------
@@ -189,7 +174,7 @@ def protocol_not_an_integer() -> bytes:
 
 def hello_syntax(option: bytes) -> bytes:
     """HELLO with an option other than AUTH and SETNAME, or one without its arguments."""
-    return error(b"ERR Syntax error in HELLO option '%b'" % _c_string(option)[:QUOTED_BYTES])
+    return error(b"ERR Syntax error in HELLO option '%b'" % c_text(option)[:QUOTED_BYTES])
 
 
 def max_clients() -> bytes:
@@ -401,8 +386,3 @@ def internal_error() -> bytes:
 def _text(frame: bytes) -> bytes:
     """Return the text of an error frame, code first."""
     return frame.rstrip(b"\r\n").removeprefix(b"-")
-
-
-def _c_string(data: bytes) -> bytes:
-    """Return what a C server would print of ``data``: up to the first NUL."""
-    return data.partition(b"\0")[0]

@@ -21,16 +21,6 @@ def parse_integer(argument: bytes) -> int | None:
     return number if INT64_MIN <= number <= INT64_MAX else None
 
 
-def c_text(argument: bytes, limit: int | None = None) -> bytes:
-    """Return what C's ``%s`` prints of ``argument``: nothing from the first zero byte on.
-
-    Args:
-        argument: Any bytes.
-        limit: At most so many bytes, as ``%.128s``; None: all.
-    """
-    return argument.partition(b"\0")[0][:limit]
-
-
 def is_printable_name(argument: bytes) -> bool:
     """Return whether a server takes this as a connection's name: ``!`` to ``~``, or empty."""
     return all(0x21 <= byte <= 0x7E for byte in argument)

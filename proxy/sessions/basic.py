@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 
 from proxy.resp import replies
+from proxy.resp import server_texts as say
 from proxy.resp.encode import array, bulk
-from proxy.sessions import server_texts as say
 from proxy.sessions.context import ClientView, LocalContext, speaks_valkey
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.resp import replies
-from proxy.sessions import server_texts as say
+from proxy.resp import server_texts as say
 from proxy.sessions.arguments import parse_integer
 from proxy.sessions.client_list import age_s, flags_of, idle_s
 from proxy.sessions.context import DATABASES, ClientView, LocalContext, speaks_valkey

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 
-from proxy.sessions.arguments import c_text
+from proxy.resp.encode import c_text
 from proxy.sessions.context import ClientView
 
 _REDIS_LINE = (

@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.resp import replies
-from proxy.resp.encode import array, bulk, integer, map_frame
-from proxy.sessions import server_texts as say
-from proxy.sessions.arguments import c_text, is_printable_name, parse_integer
+from proxy.resp import server_texts as say
+from proxy.resp.encode import array, bulk, c_text, integer, map_frame
+from proxy.sessions.arguments import is_printable_name, parse_integer
 from proxy.sessions.context import (
     DATABASES,
     REPLY_OFF,

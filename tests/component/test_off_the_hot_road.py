@@ -8,9 +8,8 @@ import pytest
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve
 
-from proxy.resp import replies
+from proxy.resp import replies, server_texts
 from proxy.resp.encode import array, bulk, encode_command
-from proxy.sessions import server_texts
 
 # ---- passwords ------------------------------------------------------------------------
 

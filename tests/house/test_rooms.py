@@ -12,13 +12,18 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path
     for folder in ("proxy", "tests", "loadtest", "tools")
-    for pattern in ("*.py", "*.pyx")
+    for pattern in ("*.py", "*.pyx", "*.pxd")
     for path in (ROOT / folder).rglob(pattern)
 )
 LONGEST = 400
+TABLES = {"local_dialogues.py"}  # rows of wire data, nothing to follow
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if path.name not in TABLES],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_a_file_can_be_read_at_one_sitting(path: Path) -> None:
     lines = path.read_text().count("\n")
 

@@ -22,6 +22,7 @@ OPENING = """
     SADD TAG:set2 7 -8
     ZADD TAG:zset1 1 m1 2 m2 2 m3 3 7
     ZADD TAG:zset2 -1 m1 inf m4
+    ZADD TAG:lex1 0 m1 0 m2 0 m3 0 7
     GEOADD TAG:geo1 13.361389 38.115556 m1 15.087269 37.502669 m2
     XADD TAG:stream1 1-1 f1 v
     XADD TAG:stream1 1-2 f1 v f2 1
@@ -152,20 +153,21 @@ FAMILIES: dict[str, str] = {
         ZMSCORE zset member+
         ZCARD zset
         ZCOUNT zset bound bound
-        ZLEXCOUNT zset lexbound lexbound
+        ZLEXCOUNT lex lexbound lexbound
         ZRANK zset member [WITHSCORE]
         ZREVRANK zset member
         ZRANGE zset index index [REV] [WITHSCORES]
         ZRANGE zset bound bound BYSCORE [REV] [LIMIT small index] [WITHSCORES]
-        ZRANGE zset lexbound lexbound BYLEX [LIMIT small index]
+        ZADD lex (0 member)+
+        ZRANGE lex lexbound lexbound BYLEX [LIMIT small index]
         ZRANGESTORE zset zset index index
         ZREVRANGE zset index index [WITHSCORES]
         ZRANGEBYSCORE zset bound bound [WITHSCORES]
-        ZREVRANGEBYLEX zset lexbound lexbound
+        ZREVRANGEBYLEX lex lexbound lexbound
         ZREM zset member+
         ZREMRANGEBYRANK zset index index
         ZREMRANGEBYSCORE zset bound bound
-        ZREMRANGEBYLEX zset lexbound lexbound
+        ZREMRANGEBYLEX lex lexbound lexbound
         ZPOPMIN zset [small]
         ZPOPMAX zset [small]
         ZMPOP 2 zset zset (MIN|MAX) [COUNT small]

@@ -60,7 +60,7 @@ redis.register_function('put', function(keys, args) return redis.call('SET', key
 ODD_WORDS = (
     *(b"", b"0", b"-1", b"abc", b"1.5", b" 1", b"01", b"+1", b"nan", b"inf", b"-inf", b"1e400"),
     *(b"9223372036854775807", b"9223372036854775808", b"-9223372036854775809", b"\xff\r\n\x00"),
-    *(b"NX", b"COUNT", b"LIMIT", b"WITHSCORES", b"STORE", b"{a}string1"),
+    *(b"NX", b"COUNT", b"LIMIT", b"WITHSCORES", b"STORE"),
 )
 """What a request is spoiled with. Nothing that would make a server work for long."""
 
@@ -82,8 +82,10 @@ def keys_of(tag: bytes) -> dict[str, SearchStrategy[bytes]]:
         for kind, keys in named.items()
     }
     terminals["key"] = st.sampled_from(everything)
-    # LCS costs the product of two lengths, so these never hold anything long.
-    terminals["short"] = pick(tag + b"short1", tag + b"short2")
+    # LCS costs the product of two lengths, so these never hold anything long. What
+    # BYLEX finds among different scores is chance, so these have only one.
+    for kind in ("short", "lex"):
+        terminals[kind] = pick(tag + kind.encode() + b"1", tag + kind.encode() + b"2")
     return terminals
 
 

@@ -1,4 +1,4 @@
-"""How long hypothesis looks for trouble in the data plane.
+"""An engine between clients and nodes, and how long hypothesis looks for trouble in it.
 
 ``HYPOTHESIS_PROFILE=fuzz`` (``make fuzz``) tries fifty times as many cases as a usual run.
 """
@@ -6,11 +6,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+from split_board import SPECS
+from switchboard import FakeClient, Switchboard
 
 settings.register_profile(
     "fuzz", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 if profile := os.environ.get("HYPOTHESIS_PROFILE"):
     settings.load_profile(profile)
+
+
+@pytest.fixture
+def board() -> Iterator[Switchboard]:
+    """Return three nodes that answer +OK, behind an engine."""
+    with Switchboard(SPECS) as board:
+        yield board
+
+
+@pytest.fixture
+def client(board: Switchboard) -> FakeClient:
+    """Return a client of theirs."""
+    return board.client()

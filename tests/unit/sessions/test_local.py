@@ -10,7 +10,8 @@ from session_fakes import FakeClient, FakeContext
 
 from proxy.commands.spec import Road
 from proxy.commands.table import snapshot_table
-from proxy.sessions.arguments import c_text, parse_integer
+from proxy.resp.encode import c_text
+from proxy.sessions.arguments import parse_integer
 from proxy.sessions.local import ASYNC, BEFORE_AUTH, SYNC, find_async, find_sync
 
 

@@ -10,8 +10,7 @@ Arguments are quoted as C quotes them: up to a zero byte.
 
 from __future__ import annotations
 
-from proxy.resp.encode import error
-from proxy.sessions.arguments import c_text
+from proxy.resp.encode import c_text, error
 
 NOT_AN_INT32 = error(b"ERR value is out of range, value must between -2147483648 and 2147483647")
 EXEC_WITHOUT_MULTI = error(b"ERR EXEC without MULTI")
