@@ -198,6 +198,7 @@ class Proxy:
         """Accept nobody, let requests in flight finish, and close; no longer than ``within_s``."""
         for listener in self._listeners:
             self.engine.stop_listening(listener.fileno())
+            listener.close()
         self.engine.drain()
         with trio.move_on_after(within_s):
             while self.engine.clients:  # noqa: ASYNC110  the engine tells nobody

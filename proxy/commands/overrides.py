@@ -194,7 +194,6 @@ OVERRIDES: tuple[Override, ...] = (
             b"commandlog|len",
             b"function|dump",
             b"function|list",
-            b"role",
             b"script|exists",
             b"slowlog|get",
             b"slowlog|len",
@@ -215,6 +214,11 @@ OVERRIDES: tuple[Override, ...] = (
     Override(
         reason="Not in @connection, but the proxy's clock and art are as good as any node's.",
         names=(b"lolwut", b"time"),
+        road=Road.LOCAL,
+    ),
+    Override(
+        reason="A standalone server without replicas; a node's own are no business of the client's.",
+        names=(b"role",),
         road=Road.LOCAL,
     ),
     Override(

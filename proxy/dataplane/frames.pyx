@@ -25,6 +25,8 @@ from proxy.errors import BackendProtocolError, ClientProtocolError
 # A header line is '*' or '$', up to 19 digits and CR LF; Redis calls a longer one
 # "too big mbulk count string" only after 64 KiB, which would let a client make us keep them.
 cdef Py_ssize_t HEADER_LIMIT = 32
+# A scanner has room for so many arguments at rest: 16 KiB, however many it has seen.
+cdef Py_ssize_t KEPT_ARGUMENTS = 1024
 # A reply that announces more values than this is no reply.
 cdef Py_ssize_t VALUES_LIMIT = <Py_ssize_t>1 << 40
 
@@ -86,6 +88,12 @@ cdef class RequestScanner:
 
     cdef void reset(self) noexcept:
         """Begin the next frame."""
+        cdef Arg* args
+        if self.capacity > KEPT_ARGUMENTS:
+            args = <Arg*>realloc(self.args, KEPT_ARGUMENTS * sizeof(Arg))
+            if args != NULL:
+                self.args = args
+                self.capacity = KEPT_ARGUMENTS
         self.count = 0
         self.expected = -1
         self.position = 0

@@ -129,7 +129,8 @@ cdef class NodeSide(Sockets):
         while at < length:
             found = scanner.scan(data + at, length - at)
             if found == WHOLE:
-                if pipeline.discarding or scanner.position > self.reply_limit_bytes:
+                if pipeline.discarding or (
+                        scanner.position > self.reply_limit_bytes and data[at] != b">"):
                     pipeline.discarding = False
                     error = self.control.reply_too_big(pipeline.node)
                     self._take_reply(pipeline, error, len(error))

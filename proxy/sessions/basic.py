@@ -10,7 +10,7 @@ import time
 
 from proxy.resp import replies
 from proxy.resp import server_texts as say
-from proxy.resp.encode import array, bulk
+from proxy.resp.encode import array, bulk, integer
 from proxy.sessions.context import ClientView, LocalContext, speaks_valkey
 
 
@@ -31,6 +31,11 @@ def tell_time(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes
     """TIME, by this machine's clock: no node's clock is more right than another's."""
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     return array([bulk(b"%d" % seconds), bulk(b"%d" % microseconds)])
+
+
+def tell_role(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    """ROLE: a primary that has no replicas, as INFO says it too."""
+    return array([bulk(b"master"), integer(0), array([])])
 
 
 def exec_without_multi(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:

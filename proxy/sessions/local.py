@@ -31,6 +31,7 @@ SYNC: dict[bytes, SyncHandler] = {
     b"readonly": basic.read_mode,
     b"readwrite": basic.read_mode,
     b"reset": handshake.reset,
+    b"role": basic.tell_role,
     b"select": handshake.select,
     b"time": basic.tell_time,
     b"unwatch": basic.unwatch_nothing,

@@ -309,11 +309,11 @@ class FakeNode:
 
     def moved(self, slot: int) -> bytes:
         """Return the MOVED that leads to this node."""
-        return error(b"MOVED %d 127.0.0.1:%d" % (slot, self.port))
+        return error(b"MOVED %d %b:%d" % (slot, self.cluster.announced_host, self.port))
 
     def ask(self, slot: int) -> bytes:
         """Return the ASK that leads to this node."""
-        return error(b"ASK %d 127.0.0.1:%d" % (slot, self.port))
+        return error(b"ASK %d %b:%d" % (slot, self.cluster.announced_host, self.port))
 
 
 def _always_answering(answer: Answer) -> Answerer:

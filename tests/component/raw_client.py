@@ -28,7 +28,11 @@ class RawClient:
         if receive_buffer_bytes:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         client = cls(plain)
-        await client._stream.socket.connect(("127.0.0.1", port))
+        try:
+            await client._stream.socket.connect(("127.0.0.1", port))
+        except BaseException:
+            plain.close()
+            raise
         return client
 
     async def send(self, *frames: bytes) -> None:

@@ -40,6 +40,7 @@ class FakeCluster:
         owners: For each slot the node that serves it.
         migrating: Slot to (source, target) while it is moved.
         password: What a connection must give with AUTH; empty for none.
+        announced_host: Where the nodes say they are, in maps and redirects.
     """
 
     def __init__(self, size: int = 3) -> None:
@@ -48,6 +49,7 @@ class FakeCluster:
         self.migrating: dict[int, tuple[FakeNode, FakeNode]] = {}
         self.store: dict[bytes, bytes] = {}
         self.password = b""
+        self.announced_host = b"127.0.0.1"
         self._at_target: set[bytes] = set()
 
     @asynccontextmanager
@@ -214,12 +216,13 @@ class FakeCluster:
     def nodes_text(self, asked: FakeNode) -> bytes:
         """Return CLUSTER NODES as the asked node sees it: rightly."""
         ranges = self.ranges()
+        host = self.announced_host.decode()
         lines = []
         for node in self.nodes:
             flags = "myself,master" if node is asked else "master"
             slots = " ".join(f"{a}-{b}" for a, b, owner in ranges if owner is node)
             lines.append(
-                f"{node.id} 127.0.0.1:{node.port}@{node.port} {flags} - 0 0 "
+                f"{node.id} {host}:{node.port}@{node.port} {flags} - 0 0 "
                 f"{node.config_epoch} connected {slots}".rstrip()
             )
         return ("\n".join(lines) + "\n").encode()
@@ -233,7 +236,7 @@ class FakeCluster:
                         integer(last),
                         array(
                             [
-                                bulk(b"127.0.0.1"),
+                                bulk(self.announced_host),
                                 integer(node.port),
                                 bulk(node.id.encode()),
                                 array([]),

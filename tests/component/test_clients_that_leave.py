@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from raw_client import RawClient
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
@@ -153,6 +154,30 @@ async def test_quit_is_answered_after_earlier_requests_and_before_the_end(
 
     await client.expect(b"+OK\r\n+OK\r\n")
     await client.expect_end()
+    assert cluster.store == {key: b"1"}
+
+
+async def test_a_proxy_that_drains_finishes_what_is_in_flight_and_takes_nothing_more(
+    cluster: FakeCluster, served: Served
+) -> None:
+    node = cluster.nodes[0]
+    key = cluster.key_of(node)
+    held = node.hold(b"SET")
+    idle, busy = await served.connect(), await served.connect()
+    await busy.ask("SET", key, 1)
+    await held.arrived()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(served.proxy.drain, 5.0)
+        await idle.expect_end()
+        with pytest.raises(OSError, match="refused"):
+            await served.connect()
+        await busy.ask("SET", key, 2)
+        await all_is_quiet()
+        held.let_go()
+        await busy.expect(b"+OK\r\n")
+        await busy.expect_end()
+
     assert cluster.store == {key: b"1"}
 
 

@@ -290,6 +290,20 @@ async def test_a_held_request_is_given_up_at_its_deadline(
     await client.expect(replies.never_sent(key_slot(key), 0.2), b"$-1\r\n")
 
 
+async def test_an_expired_call_of_the_proxy_itself_is_never_sent_later(
+    cluster: FakeCluster, hasty: Served
+) -> None:
+    node = cluster.nodes[0]
+    await node.crash()
+    client = await hasty.connect()
+
+    assert (await client.call("DBSIZE")).startswith(b"-")
+    await cluster.restart(node)
+    assert await client.call("SET", cluster.key_of(node), 1) == b"+OK\r\n"
+
+    assert node.seen(b"DBSIZE") == []
+
+
 async def test_a_call_of_the_proxy_itself_that_gets_no_reply_is_given_up(
     cluster: FakeCluster, hasty: Served
 ) -> None:

@@ -10,7 +10,7 @@ import trio.testing
 from fake_node import Answer, FakeNode, Seen
 from raw_client import RawClient
 from scripted_cluster import FakeCluster
-from served import Served, all_is_quiet
+from served import Served, all_is_quiet, serve
 
 from proxy.resp import replies
 from proxy.resp.encode import array, bulk, encode_command, integer
@@ -143,6 +143,24 @@ async def test_a_command_that_leaves_the_hot_road_waits_for_earlier_ones_and_hol
     size.let_go()
 
     await client.expect(b"+OK\r\n", b":1\r\n", b"$1\r\n1\r\n")
+
+
+async def test_clients_share_as_many_connections_to_a_node_as_the_setting_says(
+    cluster: FakeCluster,
+) -> None:
+    node = cluster.nodes[0]
+    keys = cluster.keys_of(node, 30)
+    async with serve(cluster, cluster={"connections_per_node": 3}) as served:
+        clients = [await served.connect() for _ in range(9)]
+        for client in clients:
+            await client.send(*[encode_command("SET", key, "v") for key in keys])
+        for client in clients:
+            await client.expect(*[b"+OK\r\n"] * 30)
+
+    by_connection: dict[object, list[bytes]] = {}
+    for seen in node.seen(b"SET"):
+        by_connection.setdefault(seen.connection, []).append(seen.args[1])
+    assert list(by_connection.values()) == [keys * 3] * 3
 
 
 async def test_requests_of_one_client_to_one_node_are_one_stream_in_order(

@@ -34,6 +34,39 @@ async def test_moved_is_followed_and_patches_its_slot_at_once(
     assert new.requests == [[b"SET", key, b"1"], [b"SET", key, b"2"]]
 
 
+async def test_a_moved_without_a_host_means_the_host_that_was_asked(
+    cluster: FakeCluster, served: Served
+) -> None:
+    old, new = cluster.nodes[:2]
+    key = cluster.key_of(old)
+    old.once(b"SET", answer=b"-MOVED %d :%d\r\n" % (key_slot(key), new.port))
+    cluster.owners[key_slot(key)] = new
+    client = await served.connect()
+
+    assert await client.call("SET", key, 1) == b"+OK\r\n"
+
+    assert new.requests == [[b"SET", key, b"1"]]
+
+
+@pytest.mark.parametrize("is_migrating", [True, False], ids=["ask", "moved"])
+async def test_redirects_are_followed_through_the_address_map(
+    cluster: FakeCluster, *, is_migrating: bool
+) -> None:
+    source, target = cluster.nodes[:2]
+    key = cluster.key_of(source)
+    cluster.announced_host = b"10.9.8.7"
+    async with serve(cluster, cluster={"address_map": {"10.9.8.7": "127.0.0.1"}}) as served:
+        if is_migrating:
+            cluster.begin_migration(key_slot(key), target)
+        else:
+            cluster.give(key_slot(key), target)
+        client = await served.connect()
+
+        assert await client.call("SET", key, 1) == b"+OK\r\n"
+
+    assert target.requests == [[b"SET", key, b"1"]]
+
+
 async def test_ask_sends_asking_directly_before_and_leaves_the_map_alone(
     cluster: FakeCluster, served: Served
 ) -> None:

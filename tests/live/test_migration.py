@@ -115,8 +115,10 @@ def test_a_command_waits_while_half_of_its_keys_have_moved(
 
     def ask() -> None:
         pipeline = client.pipeline(transaction=False)
-        pipeline.mget("{half}a", "{half}b").mset({"{half}a": 3, "{half}b": 4})
-        answers.extend(pipeline.mget("{half}a", "{half}b").execute(raise_on_error=False))
+        pipeline.mget("{half}a", "{half}b")
+        pipeline.mset({"{half}a": 3, "{half}b": 4})
+        pipeline.mget("{half}a", "{half}b")
+        answers.extend(pipeline.execute(raise_on_error=False))
 
     open_slots([slot], source, target)
     source.call("MIGRATE", target.address.host, target.port, "{half}a", 0, 5000)

@@ -83,7 +83,9 @@ def test_a_request_in_flight_is_answered_before_the_end(cluster: EmbeddedCluster
         asking = threading.Thread(target=lambda: answers.append(client.eval(slow, 1, "key")))
         asking.start()
         with NodeConnection(proxy.address) as bystander:
-            wait_for(lambda: b"cmd=eval" in bystander.call("CLIENT", "LIST"), COMMAND_DEADLINE_S)
+            wait_for(
+                lambda: "cmd=eval" in str(bystander.call("CLIENT", "LIST")), COMMAND_DEADLINE_S
+            )
 
         os.kill(proxy.pid, signal.SIGTERM)
         code = proxy.wait()
@@ -109,13 +111,10 @@ def test_a_port_that_is_taken_is_named() -> None:
     assert "Address already in use" in refused.stderr
 
 
+# tests/unit/test_config.py has all that can be wrong; these show what becomes of it.
 BAD_SETTINGS = {
     "a key that does not exist": ("[listen]\nprot = 6379\n", ["listen.prot", "listen.port"]),
-    "a table that does not exist": ("[lisen]\nport = 6379\n", ["lisen", "listen"]),
-    "a value that is no number": ('[listen]\nport = "many"\n', ["listen.port", "'many'"]),
     "a value out of range": ("[listen]\nport = 70000\n", ["listen.port", "70000", "65535"]),
-    "a seed without a port": ('[cluster]\nseeds = ["here"]\n', ["cluster.seeds", "host:port"]),
-    "no TOML": ("listen = \n", ["TOML"]),
 }
 
 

@@ -1,4 +1,4 @@
-"""Fixtures and the amount of work of the differential tests."""
+"""The two sides: the shared cluster behind its proxy, and a standalone server like it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from differential.sides import Pair, open_pair
-from proxy.embedded import ENGINES, EngineMissing
+from differential.sides import Pair
+from proxy.embedded import ProxyProcess, StandaloneServer
+
+# A cluster has one database; so has the standalone server it is compared with.
+SETTINGS = {"databases": "1"}
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    """Both sides, of each engine that is installed."""
-    try:
-        opened = open_pair(request.param)
-        with opened as sides:
-            yield sides
-    except EngineMissing as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(autouse=True)
-def no_traceback(pair: Pair) -> Iterator[None]:
-    """Assert after every test that the proxy has logged no traceback."""
-    before = pair.proxy_process.tracebacks()
-    yield
-    assert pair.proxy_process.tracebacks().removeprefix(before) == ""
+@pytest.fixture(scope="session")
+def pair(engine: str, proxy_process: ProxyProcess) -> Iterator[Pair]:
+    """Both sides, for all tests of an engine; each test empties them itself."""
+    with StandaloneServer(engine, settings=SETTINGS) as server:
+        yield Pair(engine, server.address, proxy_process.address)

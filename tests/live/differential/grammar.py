@@ -25,7 +25,9 @@ _TOKEN = re.compile(r"[][()|+]|[^][()|+\s]+")
 _MOST_REPEATS = 4
 
 
-def compile_line(line: str, terminals: Mapping[str, SearchStrategy[bytes]]) -> SearchStrategy[Words]:
+def compile_line(
+    line: str, terminals: Mapping[str, SearchStrategy[bytes]]
+) -> SearchStrategy[Words]:
     """Return a generator of the argument lists that a line allows.
 
     Raises:

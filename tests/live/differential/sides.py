@@ -8,8 +8,7 @@ only, so that the data stay the same, and its answer must be the documented one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from differential.requests import Request, opening, shown
@@ -17,14 +16,10 @@ from differential.tolerances import tolerated
 from differential.wire import NoReply, RawConnection, parse_frame
 from proxy.cluster.slots import key_slot
 from proxy.cluster.topology import Address
-from proxy.embedded import EmbeddedCluster, ProxyProcess, StandaloneServer
 from proxy.resp import replies
 from proxy.resp.encode import encode_command
 
 SPLIT = frozenset({b"MGET", b"MSET", b"DEL", b"UNLINK", b"EXISTS", b"TOUCH", b"MSETEX"})
-
-# As many as a cluster has. Both sides are configured alike.
-SETTINGS = {"databases": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +29,6 @@ class Pair:
     engine: str
     server: Address
     proxy: Address
-    proxy_process: ProxyProcess
 
     def start_afresh(self, *, with_data: bool = False) -> None:
         """Empty both sides, of data, scripts and functions; then perhaps put the same data in."""
@@ -132,17 +126,3 @@ def _converse(
             answers += [f"<{problem}>".encode()] * (len(requests) - len(answers))
             break
     return answers
-
-
-@contextmanager
-def open_pair(engine: str) -> Iterator[Pair]:
-    """Start both sides of an engine.
-
-    Raises:
-        EngineMissing: It is not on this machine.
-    """
-    with ExitStack() as stack:
-        server = stack.enter_context(StandaloneServer(engine, settings=SETTINGS))
-        cluster = stack.enter_context(EmbeddedCluster(engine, replicas=0, settings=SETTINGS))
-        proxy = stack.enter_context(ProxyProcess(cluster.addresses))
-        yield Pair(engine, server.address, proxy.address, proxy)

@@ -131,7 +131,7 @@ WORDS: dict[str, SearchStrategy[bytes]] = {
     "sha": pick(*STORED_SHAS, b"0" * 40, b"nosha"),
     "library": pick(LIBRARY, b"no library", b"#!lua name=broken\nnope("),
     "function": pick(b"echo", b"get", b"put", b"nope"),
-    "parameter": pick(b"maxmemory", b"maxmemory-*", b"*-max-listpack-*", b"nosuch", b"databases"),
+    "parameter": pick(b"maxmemory", b"maxmemory-*", b"*-max-listpack-*", b"nosuch"),
     "name": pick(b"me", b"", b"with blank", b"\xff"),
     "message": pick(b"hi", b"", b"\r\n"),
     "resp": pick(b"3", b"2", b"4", b"abc"),

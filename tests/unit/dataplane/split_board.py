@@ -15,6 +15,7 @@ def split_spec(name: bytes, merge: Merge, **more: object) -> CommandSpec:
 
 SPECS = [
     spec_of(b"get", key_range(), arity=2, is_write=False),
+    spec_of(b"set", key_range(), arity=-3),
     spec_of(b"rename", key_range(1, 1), arity=3),
     split_spec(b"mget", Merge.ARRAY, is_write=False),
     split_spec(b"del", Merge.SUM),

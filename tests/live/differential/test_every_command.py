@@ -1,0 +1,87 @@
+"""Every command that the connected servers have: as a standalone server, or a documented refusal.
+
+The proxy is asked first, so what it refuses never reaches the standalone server:
+SHUTDOWN and its like are called here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from differential.documented import Command, described_commands
+from differential.grammar import Words
+from differential.requests import Request, shown
+from differential.sides import Pair
+from differential.tolerances import tolerated
+from differential.wire import NoReply, RawConnection, parse_whole
+from proxy.cluster.topology import Address
+from proxy.resp import replies
+from proxy.resp.encode import encode_command
+
+pytestmark = pytest.mark.live
+
+MANNERS: dict[str, Callable[[Command], Words]] = {
+    "what must be there": lambda command: command.call(with_options=False),
+    "every option": lambda command: command.call(with_options=True),
+    "nothing but its name": lambda command: command.name,
+    "more words than it takes": lambda command: (
+        *command.call(with_options=False),
+        *(b"{a}extra", b"{a}extra", b"{a}extra"),
+    ),
+    "an unknown subcommand": lambda command: (*command.name, b"nosuch", b"word"),
+}
+
+
+def refusals(name: Words) -> set[bytes]:
+    """Return what the proxy may say instead of running a command, from its documented errors."""
+    command = b"|".join(name)
+    return {
+        replies.denied(command),
+        replies.needs_session(command),
+        replies.unsupported(command),
+    }
+
+
+def answer(address: Address, resp: int, args: Words) -> bytes:
+    """Return the reply to a request; what happened to the connection is added if it was lost."""
+    with RawConnection(address) as connection:
+        if resp == 3:
+            connection.say(encode_command("HELLO", "3"))
+        try:
+            reply = connection.say(encode_command(*args))
+        except NoReply as problem:
+            return f"<{problem}>".encode()
+        try:
+            echo = connection.say(encode_command("ECHO", "still here"))
+        except NoReply:
+            return reply + b"<closed>"
+        return reply if echo == b"$10\r\nstill here\r\n" else reply + b"<then %b>" % echo
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("resp", [2, 3])
+def test_every_command_is_answered_as_by_a_standalone_server_or_refused_in_documented_words(
+    pair: Pair, resp: int, manner: str
+) -> None:
+    pair.start_afresh(with_data=True)
+    with RawConnection(pair.server) as server:
+        docs = parse_whole(server.say(encode_command("COMMAND", "DOCS")))
+    differences = []
+
+    for command in described_commands(docs):
+        if manner == "an unknown subcommand" and not command.is_container:
+            continue
+        args = MANNERS[manner](command)
+        got = answer(pair.proxy, resp, args)
+        if got in refusals(command.name):
+            continue
+        expected = answer(pair.server, resp, args)
+        if not tolerated(args, expected, got):
+            differences.append(
+                f"sent    {shown(Request(args).wire)}\n  server  {shown(expected)}\n"
+                f"  proxy   {shown(got)}"
+            )
+
+    assert not differences, f"{len(differences)} differences\n" + "\n".join(differences)
