@@ -217,7 +217,7 @@ OVERRIDES: tuple[Override, ...] = (
         road=Road.LOCAL,
     ),
     Override(
-        reason="A standalone server without replicas; a node's own are no business of the client's.",
+        reason="Our clients talk to one server without replicas; a node's own are not theirs.",
         names=(b"role",),
         road=Road.LOCAL,
     ),

@@ -17,6 +17,7 @@ from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
+from proxy.dataplane.lane import Pipeline
 from proxy.errors import BackendUnavailable
 from proxy.resp.encode import encode_command
 
@@ -73,11 +74,13 @@ class Calls:
         Raises:
             BackendUnavailable: As ``call``; ``sent`` if any of them may have been.
         """
+        pipeline = self._pools.lane(resp).pipeline_to(self._routes.number(node.address))
         with trio.move_on_after(self.timeout_s):
-            return await self._ask(node, commands, resp)
+            return await self._ask(pipeline, node, commands)
         raise BackendUnavailable(
             f"no reply from {node.address} within {self.timeout_s:g} s (request_timeout_s)",
-            sent=True,
+            # Without a connection nothing was; with one, it may wait behind a hung node's others.
+            sent=pipeline.is_connected,
         )
 
     def suspect(self) -> None:
@@ -88,7 +91,9 @@ class Calls:
         """Return the fields of INFO that are the proxy's own."""
         return self._own_info()
 
-    async def _ask(self, node: Node, commands: list[tuple[bytes, ...]], resp: int) -> list[bytes]:
+    async def _ask(
+        self, pipeline: Pipeline, node: Node, commands: list[tuple[bytes, ...]]
+    ) -> list[bytes]:
         replies: list[bytes | BackendUnavailable] = []
         done = trio.Event()
 
@@ -97,7 +102,6 @@ class Calls:
             if len(replies) == len(commands):
                 done.set()
 
-        pipeline = self._pools.lane(resp).pipeline_to(self._routes.number(node.address))
         requests = [self._engine.submit(pipeline, encode_command(*args), take) for args in commands]
         try:
             await done.wait()

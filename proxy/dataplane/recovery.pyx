@@ -3,7 +3,7 @@
 
 Strategy: a piece that may be sent again is *held*: by its client, until every
 other piece of that client is answered. Then the held ones are sent again in the
-order asked (law 3), and not at all if a later piece on the same slot has been
+order asked (law 3), and not at all if a later piece on the same key has been
 answered and one of the two writes. A write that may have run is never held: its
 client hears that the outcome is unknown (law 4).
 """

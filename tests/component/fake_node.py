@@ -22,7 +22,7 @@ import trio
 import trio.testing
 
 from proxy.cluster.addresses import Address
-from proxy.resp.encode import encode_command, error
+from proxy.resp.encode import error
 
 if TYPE_CHECKING:
     from scripted_cluster import FakeCluster
@@ -52,11 +52,6 @@ class Seen:
     args: list[bytes]
     is_asking: bool = False
     """ASKING came directly before it, on the same connection."""
-
-    @property
-    def frame(self) -> bytes:
-        """The request as bytes."""
-        return encode_command(*self.args)
 
 
 @dataclass(eq=False)
@@ -135,7 +130,7 @@ class FakeConnection:
         asking = False
         while True:
             await self.node.wait_until_thawed()
-            data = await self._stream.receive_some(self.node.receive_bytes)
+            data = await self._stream.receive_some(65536)
             if not data:
                 return
             self.received += data
@@ -175,7 +170,6 @@ class FakeNode:
     Attributes:
         log: Every request, in the order received.
         view: What CLUSTER NODES says here, if not the truth.
-        receive_bytes: How much of its socket it reads at a time.
     """
 
     def __init__(self, cluster: FakeCluster, index: int, node_id: str) -> None:
@@ -186,7 +180,6 @@ class FakeNode:
         self.view: bytes | None = None
         self.log: list[Seen] = []
         self.connections: list[FakeConnection] = []
-        self.receive_bytes = 65536
         self.port = 0
         self._rules: list[Rule] = []
         self._thawed = trio.Event()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import trio
-from fake_node import Fate
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
 
@@ -347,4 +346,3 @@ async def test_memory_at_rest_holds_no_buffers_of_a_burst(
     seen = next(iter(served.engine.clients.values()))
 
     assert (seen.query_buffer_bytes, seen.output_bytes, seen.in_flight) == (0, 0, 0)
-    cluster.nodes[0].lose_connections(Fate.CLOSE)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from fake_node import Fate
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
 
@@ -327,4 +326,3 @@ async def test_before_the_cluster_was_ever_reached_nobody_listens(cluster: FakeC
         async with serve(cluster, cluster={"connect_timeout_s": 0.1}):
             pass
     assert waited.cancelled_caught
-    cluster.nodes[0].lose_connections(Fate.CLOSE)

@@ -70,6 +70,7 @@ DIALOGUES = {
         READONLY
         READWRITE
         ASKING
+        ROLE
     """,
     "reset": """
         HELLO 3 SETNAME foo

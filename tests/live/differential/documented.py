@@ -98,4 +98,4 @@ def _words(arguments: Iterable[Argument], *, with_options: bool) -> Iterator[byt
             case b"integer" if b"seconds" in argument.name:
                 yield b"100000"  # no key may expire while it is looked at
             case other:
-                yield WORD_OF_TYPE.get(other, b"word")
+                yield WORD_OF_TYPE.get(other, b"{a}word")

@@ -65,7 +65,7 @@ ROADS = {
     Road.FORWARD: {
         b"get eval evalsha_ro fcall xread xreadgroup sort sort_ro georadius zunionstore object|freq"
         b" memory|usage xinfo|stream xgroup|create msetnx publish spublish config|get object|help"
-        b" function|list function|dump acl|whoami acl|cat role module|list pfmerge rename lcs bitop"
+        b" function|list function|dump acl|whoami acl|cat module|list pfmerge rename lcs bitop"
         b" config object xinfo": (b"", Merge.NONE),
     },
     Road.SPLIT: {
@@ -93,7 +93,7 @@ ROADS = {
     },
     Road.LOCAL: {
         b"ping echo quit reset hello auth select client client|id client|kill client|reply command"
-        b" command|docs command|getkeys time lolwut cluster cluster|keyslot cluster|slots"
+        b" command|docs command|getkeys time role lolwut cluster cluster|keyslot cluster|slots"
         b" cluster|nodes readonly readwrite asking exec discard unwatch": (b"", Merge.NONE),
     },
     Road.SESSION: {
