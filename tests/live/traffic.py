@@ -17,7 +17,8 @@ import socket
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Container, Sequence
+from collections import deque
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -52,7 +53,7 @@ class Plan:
     """What one client is like."""
 
     depth: int = 1
-    """Requests sent before the first reply is read."""
+    """Requests on their way at a time: a new one is sent when a reply has come."""
     resp: int = 2
     """Protocol version."""
     slots: Container[int] = field(default=ALL_SLOTS, repr=False)
@@ -72,6 +73,7 @@ class Client:
         self._port = port
         self._longest_wait_s = 0.0
         self._waiting_since: float | None = None
+        self._open: deque[tuple[bytes, Judge, float]] = deque()
         keys = keys_in(plan.slots, name.encode())
         self.counters = [Counter(next(keys)) for _ in range(3)]
         self._models: list[Model] = [
@@ -85,7 +87,7 @@ class Client:
 
     @property
     def longest_wait_s(self) -> float:
-        """The longest time for one batch, one that still waits included."""
+        """The longest time from a request to its reply, one that still waits included."""
         since = self._waiting_since
         waiting_s = time.monotonic() - since if since is not None else 0.0
         return max(self._longest_wait_s, waiting_s)
@@ -106,35 +108,48 @@ class Client:
             self._reader = ReplyReader()
             if self.plan.resp == 3:
                 connection.sendall(encode_command("HELLO", 3))
-                self._read(connection, 1)
-            turns = itertools.cycle([model.requests() for model in self._models])
-            while not stopping.is_set():
-                self._exchange(connection, [next(next(turns)) for _ in range(self.plan.depth)])
+                self._read(connection)
+            self._exchange(connection, self._mixed_until(stopping))
             for model in self._models:
-                self._exchange(connection, list(model.last_look()))
+                self._exchange(connection, model.last_look())
 
-    def _exchange(self, connection: socket.socket, batch: list[tuple[bytes, Judge]]) -> None:
-        self._waiting_since = started = time.monotonic()
-        connection.sendall(b"".join(frame for frame, _ in batch))
-        replies = self._read(connection, len(batch))
-        self._longest_wait_s = max(self._longest_wait_s, time.monotonic() - started)
-        self._waiting_since = None
-        for (frame, judge), reply in zip(batch, replies, strict=True):
-            if isinstance(reply, hiredis.ReplyError):
-                self.errors[kind_of(frame, str(reply))] += 1
-                self.unknown_writes += is_unknown(reply)
-            finding = judge(reply)
-            if finding is not None and len(self.wrong) < WRONG_KEPT:
-                self.wrong.append(f"{self.name}: {finding}")
-        self.replies += len(replies)
+    def _mixed_until(self, stopping: threading.Event) -> Iterator[tuple[bytes, Judge]]:
+        turns = itertools.cycle([model.requests() for model in self._models])
+        while not stopping.is_set():
+            yield next(next(turns))
 
-    def _read(self, connection: socket.socket, count: int) -> list[Value]:
-        replies: list[Value] = []
-        while len(replies) < count:
+    def _exchange(self, connection: socket.socket, requests: Iterator[tuple[bytes, Judge]]) -> None:
+        """Keep ``depth`` requests on their way until there are no more, and check all replies."""
+        while True:
+            now = time.monotonic()
+            fresh = list(itertools.islice(requests, self.plan.depth - len(self._open)))
+            self._open.extend((frame, judge, now) for frame, judge in fresh)
+            connection.sendall(b"".join(frame for frame, _ in fresh))
+            self._waiting_since = self._open[0][2] if self._open else None
+            if not self._open:
+                return
+            for reply in self._read(connection):
+                self._check(reply)
+
+    def _check(self, reply: Value) -> None:
+        frame, judge, sent_at = self._open.popleft()
+        self._longest_wait_s = max(self._longest_wait_s, time.monotonic() - sent_at)
+        if isinstance(reply, hiredis.ReplyError):
+            self.errors[kind_of(frame, str(reply))] += 1
+            self.unknown_writes += is_unknown(reply)
+        finding = judge(reply)
+        if finding is not None and len(self.wrong) < WRONG_KEPT:
+            self.wrong.append(f"{self.name}: {finding}")
+        self.replies += 1
+
+    def _read(self, connection: socket.socket) -> list[Value]:
+        """Return the replies that have come, at least one."""
+        while True:
             data = connection.recv(65536)
             assert data, f"{self.name}: the proxy closed the connection"
-            replies += self._reader.feed(data)
-        return replies
+            replies = self._reader.feed(data)
+            if replies:
+                return replies
 
 
 def kind_of(frame: bytes, error: str) -> str:

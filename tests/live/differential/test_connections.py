@@ -43,27 +43,24 @@ REPLY_MODES = st.lists(
     max_size=20,
 )
 
+# Not here: the limits that are settings, and GET "a"b, which Valkey 9.1 takes and Redis does not.
 BROKEN = [
     b"*1\r\n$abc\r\n",
     b"*1\r\n:4\r\n",
     b"*1\r\n$-1\r\n",
     b"*abc\r\n",
-    b"*1048577\r\n",
-    b"*2147483648\r\n",
-    b"*" + 70_000 * b"1",
-    b"*1\r\n$" + 70_000 * b"1",
+    b"*01\r\n$4\r\nPING\r\n",
     b"*1\r\n$536870913\r\n",
     b"*99999999999999999999\r\n",
     b"*1\r\n$99999999999999999999\r\n",
     b'GET "a\r\n',
     b"GET 'a\r\n",
-    b'GET "a"b\r\n',
-    70_000 * b"a",
+]
+WITHOUT_END = [70_000 * b"a", b"*" + 70_000 * b"1", b"*1\r\n$" + 70_000 * b"1"]
+HARMLESS = [
     b"+PING\r\n",
     b":1\r\n",
     b"$4\r\nPING\r\n",
-]
-HARMLESS = [
     b"\r\n",
     b"\n\n",
     b"   \r\n",
@@ -80,7 +77,6 @@ HARMLESS = [
     b"ECHO \xfe\r\n",
     b"ECHO " + 60_000 * b"e" + b"\r\n",
     b"*1\r\n$4\r\nPING\r\n",
-    b"*01\r\n$4\r\nPING\r\n",
     b"*1\r\n$0\r\n\r\n",
     b"*1\r\n$20\r\n" + 20 * b"\xff" + b"\r\n",
 ]
@@ -114,6 +110,15 @@ def test_what_is_no_request_gets_the_same_error_and_ends_the_connection(
     data = encode_command("SET", "a", "1") + broken + encode_command("GET", "a")
 
     expected, got = (whole_answer(address, data, []) for address in (pair.server, pair.proxy))
+
+    assert got == expected
+
+
+@pytest.mark.parametrize("endless", WITHOUT_END, ids=lambda data: repr(data[:8]))
+def test_a_line_without_end_gets_the_same_error_and_ends_the_connection(
+    pair: Pair, endless: bytes
+) -> None:
+    expected, got = (whole_answer(address, endless, []) for address in (pair.server, pair.proxy))
 
     assert got == expected
 
