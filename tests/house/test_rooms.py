@@ -89,3 +89,10 @@ def test_each_room_is_in_the_layers_contract() -> None:
     }
 
     assert sorted(named) == sorted(there)
+
+
+def test_no_two_test_files_have_the_same_name() -> None:
+    """Pytest imports them by their bare name, wherever they are."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert sorted(names) == sorted(set(names))
