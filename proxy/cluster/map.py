@@ -123,31 +123,6 @@ class Topology:
                 first = slot
         return found
 
-    def with_moved(self, slot: int, address: Address) -> Self:
-        """Return the next map: this one, with ``slot`` owned by the node at ``address``.
-
-        A MOVED may name a replica that has just been promoted, or a node
-        nobody has told us about; both become primaries here, the second with
-        the id ``?host:port`` until a refresh tells its real one.
-
-        Args:
-            slot: The slot the MOVED names.
-            address: The address it names, as it is reached from here.
-        """
-        nodes = list(self.nodes)
-        known = self.node_at(address)
-        if known is None:
-            index = len(nodes)
-            nodes.append(Node(f"?{address}", address, True, None, 0, False, True))
-        else:
-            index = nodes.index(known)
-            nodes[index] = replace(
-                known, is_primary=True, primary_id=None, failed=False, link_up=True
-            )
-        owners = (*self.owners[:slot], index, *self.owners[slot + 1 :])
-        generation = self.generation + 1
-        return replace(self, nodes=tuple(nodes), owners=owners, generation=generation)
-
     def with_endpoints(self, endpoints: Mapping[str, Address]) -> Self:
         """Return this map with the addresses that CLUSTER SLOTS prefers, by node id.
 

@@ -221,6 +221,14 @@ class ControlPlane:
         tell = replies.lost_write if is_write else replies.lost_read
         return tell(self._name(node))
 
+    def overtaken(self, node: int) -> bytes:
+        """Return the error for a lost request that a later one on its key has overtaken."""
+        return replies.overtaken(self._name(node))
+
+    def cut_off(self, node: int) -> bytes:
+        """Return the error for a request during which the node always closes."""
+        return replies.cut_off(self._name(node))
+
     def parts_failed(self, command: Command, failed: int, parts: int, first_error: bytes) -> bytes:
         """Return the error for a split command of which some parts failed."""
         return replies.parts_failed(

@@ -116,6 +116,8 @@ class Watcher:
         self._last_start = -math.inf
         self._silent: dict[Address, float] = {}
         self._problem = ""
+        # Slots that a MOVED has given away since the map was read, and to whom.
+        self._moved: dict[int, Address] = {}
 
     def suspect(self) -> None:
         """Have the map refreshed soon: something said that it is old."""
@@ -126,8 +128,8 @@ class Watcher:
         if self.topology is None:
             return
         owner = self.topology.owner(slot)
-        if owner is None or owner.address != address:
-            self.topology = self.topology.with_moved(slot, address)
+        if self._moved.get(slot, owner and owner.address) != address:
+            self._moved[slot] = address
             self._on_moved(slot, address)
 
     async def run(self) -> None:
@@ -186,7 +188,7 @@ class Watcher:
         """Use a view if it is not older than the map in use; return whether it was usable."""
         if not supersedes(view, self.topology):
             return False
-        if routes_differ(view, self.topology):
+        if self._moved or routes_differ(view, self.topology):
             generation = self.topology.generation + 1 if self.topology else 1
             self._install(replace(view, generation=generation))
         elif self.topology is not None:
@@ -197,6 +199,7 @@ class Watcher:
 
     def _install(self, topology: Topology) -> None:
         before, self.topology = self.topology, topology
+        self._moved = {}
         log.info(
             "map changed" if before else "map read",
             generation=topology.generation,

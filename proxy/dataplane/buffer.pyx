@@ -7,7 +7,7 @@ connection at rest holds none and memory does not remember a burst.
 Cost: appending is a copy; room in front of the data is reused before growing.
 """
 
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
 cdef enum:
@@ -34,12 +34,12 @@ cdef class Buffer:
         else:
             capacity = max(length + room, min(2 * self.capacity, self.capacity + (16 << 20)))
             capacity = max(capacity, SMALLEST)
-            data = <char*>malloc(capacity)
+            if self.start:
+                memmove(self.data, self.data + self.start, length)
+            # Not malloc: the kernel moves the pages of a large one, and nothing is copied.
+            data = <char*>realloc(self.data, capacity)
             if data == NULL:
                 raise MemoryError
-            if length > 0:
-                memcpy(data, self.data + self.start, length)
-            free(self.data)
             self.data = data
             self.capacity = capacity
         self.start = 0

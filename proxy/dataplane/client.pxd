@@ -40,6 +40,7 @@ cdef class Client:
     cdef Buffer output                 # what is to be written
     cdef RequestScanner scanner        # only while a frame is cut by the end of ``input``
     cdef Request punted                # the request that the control plane is answering
+    cdef Py_ssize_t kept_bytes         # of replies that wait for earlier ones
     cdef Py_ssize_t output_allowance   # stop reading when this much output waits
     cdef uint64_t output_moved         # bytes_out when the output was last found waiting
     cdef bint is_dirty                 # in the router's list of clients to write

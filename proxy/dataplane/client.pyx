@@ -52,6 +52,7 @@ cdef class Client:
         if request is not self.head:
             if data != NULL:
                 request.keep_reply(data, length)
+            self.kept_bytes += request.reply_length
             return 0
         if data == NULL:
             data = request.reply
@@ -69,6 +70,7 @@ cdef class Client:
             head = self.head
             if head.state != ANSWERED:
                 return 0
+            self.kept_bytes -= head.reply_length
             if not head.silent:
                 self.output.append(head.reply, head.reply_length)
 
@@ -80,6 +82,7 @@ cdef class Client:
         self.held = None
         self.punted = None
         self.in_flight = 0
+        self.kept_bytes = 0
         while request is not None:
             following = request.next_in_client
             request.next_in_client = None

@@ -252,6 +252,7 @@ cdef class ClientSide(NodeSide):
 
     cdef int _write_client(self, Client client) except -1:
         cdef Buffer output = client.output
+        cdef Py_ssize_t waiting
         cdef ssize_t written
         while output.end > output.start:
             written = send(client.fd, output.data + output.start, output.end - output.start,
@@ -262,13 +263,14 @@ cdef class ClientSide(NodeSide):
                 break
             client.bytes_out += written
             output.take(written)
+        # What waits for an earlier reply will be output as soon as that has come.
+        waiting = output.end - output.start + client.kept_bytes
+        if waiting > self.client_output_limit_bytes:
+            return self._close_client(client, "output over limits.client_output_limit_bytes")
+        if waiting > client.output_allowance:
+            client.stall |= STALL_OUTPUT
+            self.has_slow_readers = True
         if output.end > output.start:
-            if output.end - output.start > self.client_output_limit_bytes:
-                return self._close_client(
-                    client, "output over limits.client_output_limit_bytes")
-            if output.end - output.start > client.output_allowance:
-                client.stall |= STALL_OUTPUT
-                self.has_slow_readers = True
             if not client.wants_write:
                 client.wants_write = True
                 self._watch(client.fd, client.reads, True)
@@ -276,8 +278,7 @@ cdef class ClientSide(NodeSide):
             client.output_allowance = self.client_output_soft_bytes
             client.wants_write = False
             self._watch(client.fd, client.reads, False)
-        if client.stall & STALL_OUTPUT and \
-                output.end - output.start <= self.client_output_soft_bytes // 2:
+        if client.stall & STALL_OUTPUT and waiting <= self.client_output_soft_bytes // 2:
             client.stall &= ~STALL_OUTPUT
             client.output_allowance = self.client_output_soft_bytes
             if client.stall == 0:

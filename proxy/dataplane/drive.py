@@ -6,8 +6,7 @@ engine has made a task runnable. So trio costs a thousandth of a busy second, an
 not a share of each tick. When nothing came for ``WAIT_MS``, the task sleeps in
 trio like any other.
 
-Tried and left: yielding to trio after each tick, and
-XX
+TRIED
 """
 
 from __future__ import annotations

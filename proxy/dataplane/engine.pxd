@@ -9,6 +9,7 @@ from proxy.dataplane.client_side cimport ClientSide
 cdef class Engine(ClientSide):
     cdef list lanes
     cdef double next_sweep
+    cdef double next_waking          # of those who hold something until a time
     cdef public double silence_s
     cdef public double idle_timeout_s
     cdef readonly uint64_t ticks

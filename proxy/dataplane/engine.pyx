@@ -85,7 +85,8 @@ cdef class Engine(ClientSide):
     def is_busy(self):
         """Whether a sweep is needed even if no socket becomes ready."""
         return self.in_flight > 0 or bool(self.sleepers) or bool(self.paused_listeners) \
-            or self.has_slow_readers or (self.idle_timeout_s > 0 and bool(self.by_id))
+            or self.has_slow_readers or self.has_full_queues \
+            or (self.idle_timeout_s > 0 and bool(self.by_id))
 
     @property
     def sweep_after_s(self):
@@ -114,7 +115,7 @@ cdef class Engine(ClientSide):
         self.ticks += 1
         for i in range(count):
             self._dispatch(events[i].data.fd, events[i].events)
-        if self.now >= self.next_sweep or self.sleepers:
+        if self.now >= self.next_sweep or (self.sleepers and self.now >= self.next_waking):
             self._sweep()
         self._flush()
         self.in_tick = False
@@ -177,7 +178,8 @@ cdef class Engine(ClientSide):
                 client.is_dirty = False
                 # With EPOLLOUT armed the kernel has no room, but the limits still hold.
                 if client.fd >= 0 and (
-                        not client.wants_write or client.output.end - client.output.start >
+                        not client.wants_write or
+                        client.output.end - client.output.start + client.kept_bytes >
                         min(client.output_allowance, self.client_output_limit_bytes)):
                     self._write_client(client)
         if self.doomed:
@@ -190,6 +192,7 @@ cdef class Engine(ClientSide):
         cdef Lane lane
         cdef Pipeline pipeline
         if self.sleepers:
+            self.next_waking = self.now + SLEEPER_S
             self.settled += self.sleepers
             self.sleepers = []
         if self.now < self.next_sweep:
@@ -205,7 +208,9 @@ cdef class Engine(ClientSide):
             if client.stall & STALL_OUTPUT:
                 # Redis keeps what a client does not read. One that sends its whole pipeline
                 # before it reads would wait for us as we wait for it: let it send on.
-                if client.bytes_out == client.output_moved:
+                # Not if it waits for a node: nothing is gained by taking more from it then.
+                if client.bytes_out == client.output_moved and \
+                        client.output.end > client.output.start:
                     client.output_allowance += self.client_output_soft_bytes
                     client.stall &= ~STALL_OUTPUT
                     self.mark_resuming(client)
@@ -215,10 +220,13 @@ cdef class Engine(ClientSide):
             if self.idle_timeout_s > 0 and client.in_flight == 0 and \
                     self.now - client.last_active_s > self.idle_timeout_s:
                 self._close_client(client, "idle for longer than clients.idle_timeout_s")
+        self.has_full_queues = False
         for lane in self.lanes:
             for pipeline in lane:
                 if pipeline.unsent_head is not None:
                     self._drop_given_up(pipeline)
+                if pipeline.waiting_clients:
+                    self.has_full_queues = True
                 if pipeline.fd >= 0 and pipeline.sent_head is not None and \
                         self.now - pipeline.heard_at > self.silence_s:
                     self.control.silent(pipeline, self.now - pipeline.heard_at)

@@ -73,6 +73,12 @@ class Hooks(Protocol):
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         """Return the error for a request whose reply was lost with a connection."""
 
+    def overtaken(self, node: int) -> bytes:
+        """Return the error for a lost request that a later one on its key has overtaken."""
+
+    def cut_off(self, node: int) -> bytes:
+        """Return the error for a request during which the node always closes."""
+
     def parts_failed(self, command: Command, failed: int, parts: int, first_error: bytes) -> bytes:
         """Return the error for a split command of which some parts failed."""
 

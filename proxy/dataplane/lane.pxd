@@ -36,7 +36,7 @@ cdef class Pipeline:
     cdef Request pop_sent(self)
     cdef Request pop_unsent(self)
     cdef void drop_after(self, Request before) noexcept
-    cdef void drop_given_up(self) noexcept
+    cdef void drop_given_up(self, double now) noexcept
     cdef void mark_sent(self) noexcept
 
 

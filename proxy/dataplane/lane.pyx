@@ -10,9 +10,21 @@ The pipeline knows nothing of sockets but the number of its own; the engine
 reads and writes, the control plane dials and attaches.
 """
 
+cimport cython
+
 from proxy.dataplane.request cimport ANSWERED, Request
 
 
+cdef void unlink(Request request) noexcept:
+    """Take a queue apart from its front; link by link it would need a stack as deep as it is long."""
+    cdef Request following
+    while request is not None:
+        following = request.next_in_pipeline
+        request.next_in_pipeline = None
+        request = following
+
+
+@cython.no_gc_clear
 cdef class Pipeline:
     def __cinit__(self, Lane lane, int node):
         self.lane = lane
@@ -21,6 +33,10 @@ cdef class Pipeline:
         self.input = Buffer()
         self.scanner = ReplyScanner()
         self.waiting_clients = []
+
+    def __dealloc__(self):
+        unlink(self.sent_head)
+        unlink(self.unsent_head)
 
     cdef void push(self, Request request) noexcept:
         """Append to what is to be sent."""
@@ -59,13 +75,16 @@ cdef class Pipeline:
         self.unsent_count -= 1
         self.unsent_bytes -= request.frame_length
 
-    cdef void drop_given_up(self) noexcept:
-        """Take out, from the front, what was given up and not begun: its bytes need no room."""
+    cdef void drop_given_up(self, double now) noexcept:
+        """Take out, from the front, what was given up and not begun: its bytes need no room.
+
+        Nobody gives up what a client that is gone has left; its deadline counts nevertheless.
+        """
         cdef Request before = self.unsent_head if self.written else None
         cdef Request request
         while True:
             request = self.unsent_head if before is None else before.next_in_pipeline
-            if request is None or request.state != ANSWERED:
+            if request is None or (request.state != ANSWERED and request.deadline > now):
                 return
             self.drop_after(before)
 

@@ -63,7 +63,12 @@ cdef class Ledger:
         cdef Client client = <Client>whole.client
         cdef Py_ssize_t parts = len(whole.parts)
         cdef bytes error
-        if whole.failed_parts == 0 and whole.merge():
+        cdef Request part
+        cdef bint is_merged
+        is_merged = whole.failed_parts == 0 and whole.merge()
+        for part in whole.parts:
+            part.drop_reply()
+        if is_merged:
             client.complete(whole, NULL, 0)
         else:
             if whole.failed_parts:

@@ -197,7 +197,7 @@ cdef class NodeSide(Sockets):
             before = None
             request = pipeline.unsent_head
             while request is not None and count < MAX_PIECES - 2 and total < OUTBOX_BYTES * 4:
-                if request.state == ANSWERED and skip == 0:
+                if skip == 0 and (request.state == ANSWERED or request.deadline <= self.now):
                     following = request.next_in_pipeline
                     pipeline.drop_after(before)
                     request = following
@@ -276,7 +276,7 @@ cdef class NodeSide(Sockets):
 
     cdef int _drop_given_up(self, Pipeline pipeline) except -1:
         """Make room in the queue of a node that takes nothing."""
-        pipeline.drop_given_up()
+        pipeline.drop_given_up(self.now)
         if pipeline.fd < 0 and pipeline.unsent_head is None:
             pipeline.is_wanted = False
         if pipeline.waiting_clients and pipeline.unsent_bytes <= self.node_queue_soft_bytes // 2:

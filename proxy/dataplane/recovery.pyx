@@ -161,7 +161,7 @@ cdef class Recovery(Ledger):
         if request.reply != NULL:
             error = request.reply[:request.reply_length]
         else:
-            error = self.control.lost_reply(request.slot, request.node, is_write=False)
+            error = self.control.overtaken(request.node)
         request.state = WAITING
         return self.answer(request, error, len(error))
 
@@ -173,6 +173,9 @@ cdef class Recovery(Ledger):
         """
         cdef Request request
         cdef bytes error
+        if pipeline.written:
+            # The node may have closed because of what it was being sent.
+            pipeline.unsent_head.losses += 1
         pipeline.fd = -1
         pipeline.is_wanted = False
         pipeline.written = 0
@@ -200,15 +203,21 @@ cdef class Recovery(Ledger):
         return 0
 
     cdef int take_back(self, Pipeline pipeline) except -1:
-        """Hold everything that a pipeline has not begun to write."""
+        """Hold everything that a pipeline has not written whole."""
         cdef Request request
+        cdef bytes error
         while True:
             request = pipeline.pop_unsent()
             if request is None:
                 break
             if request.client is None:
                 self._fail_own(request, False)
-            elif request.state != ANSWERED:
+            elif request.state == ANSWERED:
+                continue
+            elif request.losses > self.loss_limit:
+                error = self.control.cut_off(request.node)
+                self.answer(request, error, len(error))
+            else:
                 self._hold(request, 0)
         self.free_node(pipeline)
         return 0

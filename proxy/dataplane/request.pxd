@@ -49,4 +49,5 @@ cdef class Request:
     cdef void set_frame(self, const char* data, Py_ssize_t length) except *
     cdef char* make_frame(self, Py_ssize_t length) except NULL
     cdef void keep_reply(self, const char* data, Py_ssize_t length) except *
+    cdef void drop_reply(self) noexcept
     cdef void drop_frame(self) noexcept

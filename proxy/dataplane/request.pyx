@@ -56,6 +56,12 @@ cdef class Request:
         self.frame = NULL
         self.frame_length = 0
 
+    cdef void drop_reply(self) noexcept:
+        """Forget the reply of a part that is merged."""
+        free(self.reply)
+        self.reply = NULL
+        self.reply_length = 0
+
     cdef void keep_reply(self, const char* data, Py_ssize_t length) except *:
         """Keep a copy of the reply until it is this request's turn, in place of an earlier one."""
         free(self.reply)

@@ -14,6 +14,7 @@ cdef class Router(Recovery):
     cdef CommandTable table
     cdef int* key_slots
     cdef Py_ssize_t key_slots_capacity
+    cdef bint has_full_queues            # some client may be stopped by a node's full queue
     cdef public double request_timeout_s
     cdef public Py_ssize_t node_queue_soft_bytes
     cdef readonly uint64_t requests

@@ -145,6 +145,7 @@ cdef class Router(Recovery):
         pipeline = client.lane.pipeline(node[0], client.id)
         if pipeline.unsent_bytes > self.node_queue_soft_bytes:
             client.stall |= STALL_NODE
+            self.has_full_queues = True
             pipeline.waiting_clients.append(client)
             return False
         return True

@@ -117,21 +117,6 @@ def invalid_cursor() -> bytes:
     return error(b"ERR invalid cursor")
 
 
-def no_such_client() -> bytes:
-    """CLIENT KILL of an address that nobody is connected from: look at CLIENT LIST."""
-    return error(b"ERR No such client")
-
-
-def invalid_client_name(what: bytes = b"Client names") -> bytes:
-    """CLIENT SETNAME, or SETINFO of ``what``, with a blank or a control character."""
-    return error(b"ERR %b cannot contain spaces, newlines or special characters." % what)
-
-
-def unknown_option(option: bytes) -> bytes:
-    """CLIENT SETINFO with an attribute other than LIB-NAME and LIB-VER."""
-    return error(b"ERR Unrecognized option '%b'" % c_text(option)[:QUOTED_BYTES])
-
-
 # ---- who the client is ----------------------------------------------------------------
 
 
@@ -334,6 +319,22 @@ def lost_write(node: str) -> bytes:
     )
 
 
+def overtaken(node: str) -> bytes:
+    """A lost command cannot be sent again: a later one of the same client on its key has run."""
+    return error(
+        b"IOERR the connection to %b was lost and a later command on the same key has run; "
+        b"this one took no effect" % node.encode()
+    )
+
+
+def cut_off(node: str) -> bytes:
+    """The node closes its connection whenever it is sent this command: see its log and limits."""
+    return error(
+        b"IOERR %b closed the connection while it was sent this command, several times; "
+        b"it did not run" % node.encode()
+    )
+
+
 def unreached_cluster(timeout_s: float) -> bytes:
     """No node of ``cluster.seeds`` has told its map in time: ``slotway check`` says why."""
     return error(
@@ -384,5 +385,7 @@ def internal_error() -> bytes:
 
 
 def _text(frame: bytes) -> bytes:
-    """Return the text of an error frame, code first."""
+    """Return the text of an error frame, code first; of RESP3's blob error too."""
+    if frame.startswith(b"!"):
+        frame = frame.partition(b"\r\n")[2]
     return frame.rstrip(b"\r\n").removeprefix(b"-")

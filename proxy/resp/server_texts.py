@@ -83,3 +83,18 @@ def filter_unknown_letters(what: bytes, label: bytes, given: bytes) -> bytes:
         given: All letters of the argument.
     """
     return error(b"ERR Unknown %b found in the %b filter: %b" % (what, label, c_text(given)))
+
+
+def no_such_client() -> bytes:
+    """CLIENT KILL of an address that nobody is connected from: look at CLIENT LIST."""
+    return error(b"ERR No such client")
+
+
+def invalid_client_name(what: bytes = b"Client names") -> bytes:
+    """CLIENT SETNAME, or SETINFO of ``what``, with a blank or a control character."""
+    return error(b"ERR %b cannot contain spaces, newlines or special characters." % what)
+
+
+def unknown_option(option: bytes) -> bytes:
+    """CLIENT SETINFO with an attribute other than LIB-NAME and LIB-VER."""
+    return error(b"ERR Unrecognized option '%b'" % c_text(option, 128))

@@ -54,7 +54,7 @@ def _getname(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
 
 def _setname(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
     if not is_name_allowed(ctx, args[2]):
-        return replies.invalid_client_name()
+        return say.invalid_client_name()
     client.state.name = args[2]
     return replies.OK
 
@@ -62,10 +62,10 @@ def _setname(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
 def _setinfo(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
     attribute, value = args[2].lower(), args[3]
     if attribute not in (b"lib-name", b"lib-ver"):
-        return replies.unknown_option(args[2])
+        return say.unknown_option(args[2])
     # Servers since 7.2 look no further than the first zero byte.
     if not is_printable_name(c_text(value)):
-        return replies.invalid_client_name(attribute)
+        return say.invalid_client_name(attribute)
     if attribute == b"lib-name":
         client.state.lib_name = value
     else:
@@ -126,7 +126,7 @@ def _kill(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
             if each.address.encode() == address:
                 _close(each, client)
                 return replies.OK
-        return replies.no_such_client()
+        return say.no_such_client()
     chosen = parse_filters(ctx, args[2:], skip_me=True)
     if isinstance(chosen, bytes):
         return chosen

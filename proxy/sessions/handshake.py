@@ -86,7 +86,7 @@ def _parse_hello(ctx: LocalContext, args: list[bytes]) -> _HelloOptions | bytes:
             case b"SETNAME" if following >= 1:
                 options.name = args[index + 1]
                 if not is_name_allowed(ctx, options.name):
-                    return replies.invalid_client_name()
+                    return say.invalid_client_name()
                 next(words)
             case _:
                 return replies.hello_syntax(args[index])

@@ -15,7 +15,7 @@ from proxy.sessions.client_command import client_command
 from proxy.sessions.cluster_command import cluster_command
 from proxy.sessions.command_command import command_command
 from proxy.sessions.context import AsyncHandler, SyncHandler
-from proxy.sessions.forward import ask_any_node
+from proxy.sessions.forward import ask_any_node, list_functions
 
 SYNC: dict[bytes, SyncHandler] = {
     b"asking": basic.asking,
@@ -40,6 +40,7 @@ SYNC: dict[bytes, SyncHandler] = {
 ASYNC: dict[bytes, AsyncHandler] = {
     b"client|help": ask_any_node,
     b"cluster": cluster_command,
+    b"function|list": list_functions,
     b"command": command_command,
     b"lolwut": ask_any_node,
 }

@@ -91,6 +91,7 @@ def test_a_request_in_flight_is_answered_before_the_end(cluster: EmbeddedCluster
         code = proxy.wait()
         asking.join()
         client.close()
+        assert proxy.tracebacks() == ""
 
     assert answers == [b"late"]
     assert code == 0

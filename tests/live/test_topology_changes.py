@@ -131,6 +131,7 @@ def test_a_node_added_later_is_found_and_one_that_left_is_let_go(
         was_used = arrivals(added)
         cluster.move_slots(slots, added, source)
         traffic.wait_for_progress()
+        assert unhurried.tracebacks() == ""
     added_id = added.call_text("CLUSTER", "MYID")
     for node in cluster.nodes:
         if node is not added:

@@ -6,7 +6,7 @@ SHUTDOWN and its like are called here too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,6 +15,7 @@ from differential.grammar import Words
 from differential.requests import Request, shown
 from differential.sides import Pair
 from differential.tolerances import tolerated
+from differential.vocabulary import TAGS
 from differential.wire import NoReply, RawConnection, parse_whole
 from proxy.cluster.topology import Address
 from proxy.resp import replies
@@ -60,17 +61,22 @@ def answer(address: Address, resp: int, args: Words) -> bytes:
         return reply if echo == b"$10\r\nstill here\r\n" else reply + b"<then %b>" % echo
 
 
+def commands_of(pair: Pair) -> list[Command]:
+    """Return every command and subcommand that the servers describe."""
+    with RawConnection(pair.server) as server:
+        docs = parse_whole(server.say(encode_command("COMMAND", "DOCS")))
+    return list(described_commands(docs))
+
+
 @pytest.mark.parametrize("manner", MANNERS)
 @pytest.mark.parametrize("resp", [2, 3])
 def test_every_command_is_answered_as_by_a_standalone_server_or_refused_in_documented_words(
     pair: Pair, resp: int, manner: str
 ) -> None:
     pair.start_afresh(with_data=True)
-    with RawConnection(pair.server) as server:
-        docs = parse_whole(server.say(encode_command("COMMAND", "DOCS")))
     differences = []
 
-    for command in described_commands(docs):
+    for command in commands_of(pair):
         if manner == "an unknown subcommand" and not command.is_container:
             continue
         args = MANNERS[manner](command)
@@ -85,3 +91,26 @@ def test_every_command_is_answered_as_by_a_standalone_server_or_refused_in_docum
             )
 
     assert not differences, f"{len(differences)} differences\n" + "\n".join(differences)
+
+
+def test_a_line_end_in_an_argument_never_becomes_a_reply_of_its_own(pair: Pair) -> None:
+    # Clients share connections to the nodes, so it would be the reply to somebody else.
+    pair.start_afresh(with_data=True)
+    probes = [encode_command("STRLEN", tag + b"nothing") for tag in TAGS]
+
+    for command in commands_of(pair):
+        if command.name == (b"quit",):
+            continue
+        for args in with_a_line_end(command):
+            with RawConnection(pair.proxy) as client:
+                client.send(encode_command(*args) + b"".join(probes))
+                _, *answers = (client.receive() for _ in range(1 + len(probes)))
+            assert answers == [b":0\r\n"] * len(probes), args
+
+
+def with_a_line_end(command: Command) -> Iterator[Words]:
+    """Yield calls of a command that have, in one place each, two lines for a word."""
+    for with_options in (False, True):
+        args = command.call(with_options=with_options)
+        for place in range(len(command.name), len(args) + 1):
+            yield (*args[:place], b"two\r\n+LINES", *args[place + 1 :])

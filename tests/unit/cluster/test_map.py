@@ -45,52 +45,6 @@ def a_map(
 THREE = a_map(primary("a", 1), primary("b", 2), primary("c", 3), replica("r", "a"), owned=(0, 1, 2))
 
 
-def test_a_patched_map_differs_in_one_slot_and_leaves_the_old_one_alone() -> None:
-    patched = THREE.with_moved(5, Address("b", 7000))
-
-    different = [slot for slot in range(SLOT_COUNT) if patched.owner(slot) != THREE.owner(slot)]
-    assert different == [5]
-    assert patched.owner(5) == THREE.nodes[1]
-    assert (patched.generation, THREE.generation) == (1, 0)
-    assert patched.covered_slots == SLOT_COUNT
-
-
-def test_a_replica_that_a_moved_names_has_become_a_primary() -> None:
-    patched = THREE.with_moved(5, Address("r", 7000))
-    owner = patched.owner(5)
-
-    assert owner is not None
-    assert (owner.id, owner.is_primary, owner.primary_id) == ("r", True, None)
-    assert patched.replicas_of("a") == ()
-    assert owner in patched.primaries
-
-
-def test_a_node_that_a_moved_names_first_is_known_by_its_address() -> None:
-    patched = THREE.with_moved(5, Address("new", 7001)).with_moved(6, Address("new", 7001))
-
-    assert len(patched.nodes) == len(THREE.nodes) + 1
-    assert patched.owner(5) == patched.owner(6) == patched.node_at(Address("new", 7001))
-    assert patched.node_by_id("?new:7001") == patched.owner(5)
-
-
-def test_an_owner_said_to_be_dead_is_alive_when_a_moved_names_it() -> None:
-    dead = dataclasses.replace(primary("b"), failed=True, link_up=False)
-    patched = a_map(primary("a"), dead).with_moved(0, Address("b", 7000))
-
-    assert patched.owner(0) == primary("b")
-
-
-def test_a_map_says_its_ranges() -> None:
-    assert [(first, last, node.id) for first, last, node in THREE.ranges()] == [
-        (0, 5461, "a"),
-        (5462, 10922, "b"),
-        (10923, 16383, "c"),
-    ]
-    assert a_map(primary("a"), owned=()).ranges() == []
-    moved = a_map(primary("a"), primary("b")).with_moved(16383, Address("b", 7000))
-    assert [(first, last) for first, last, _ in moved.ranges()] == [(0, 16382), (16383, 16383)]
-
-
 @given(st.lists(st.sampled_from([None, 0, 1]), min_size=1, max_size=40))
 def test_ranges_cover_what_is_owned_and_nothing_else(pattern: list[int | None]) -> None:
     owners = tuple(pattern[slot * len(pattern) // SLOT_COUNT] for slot in range(SLOT_COUNT))
@@ -210,12 +164,3 @@ def test_a_view_replaces_the_map_only_if_it_is_not_older(
     new: Topology, current: Topology | None, verdict: bool
 ) -> None:
     assert supersedes(new, current) is verdict
-
-
-def test_a_patched_map_does_not_refuse_the_refresh_it_asked_for() -> None:
-    patched = OLD.with_moved(5, Address("new", 7000))
-
-    assert supersedes(OLD, patched)
-    assert supersedes(
-        a_map(primary("a", 5), primary("b", 6), primary("new", 7), owned=(0, 1, 2)), patched
-    )

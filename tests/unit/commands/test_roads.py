@@ -65,7 +65,7 @@ ROADS = {
     Road.FORWARD: {
         b"get eval evalsha_ro fcall xread xreadgroup sort sort_ro georadius zunionstore object|freq"
         b" memory|usage xinfo|stream xgroup|create msetnx publish spublish config|get object|help"
-        b" function|list function|dump acl|whoami acl|cat module|list pfmerge rename lcs bitop"
+        b" function|dump acl|whoami acl|cat module|list pfmerge rename lcs bitop"
         b" config object xinfo": (b"", Merge.NONE),
     },
     Road.SPLIT: {
@@ -93,8 +93,9 @@ ROADS = {
     },
     Road.LOCAL: {
         b"ping echo quit reset hello auth select client client|id client|kill client|reply command"
-        b" command|docs command|getkeys time role lolwut cluster cluster|keyslot cluster|slots"
-        b" cluster|nodes readonly readwrite asking exec discard unwatch": (b"", Merge.NONE),
+        b" command|docs command|getkeys time role lolwut function|list cluster cluster|keyslot"
+        b" cluster|slots cluster|nodes readonly readwrite asking exec discard"
+        b" unwatch": (b"", Merge.NONE),
     },
     Road.SESSION: {
         b"multi watch monitor wait blpop brpop blmove brpoplpush blmpop bzpopmin bzpopmax bzmpop"

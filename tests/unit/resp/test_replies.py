@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.resp import replies
+from proxy.resp import replies, server_texts
 
 # Read from redis-server 7.0.15.
 AS_REDIS_SAYS = {
@@ -103,7 +103,7 @@ AS_REDIS_SAYS = {
         b"ERR Syntax error in HELLO option 'FOO'",
     ),
     "client name": (
-        replies.invalid_client_name(),
+        server_texts.invalid_client_name(),
         b"ERR Client names cannot contain spaces, newlines or special characters.",
     ),
     "database": (replies.database_out_of_range(), b"ERR DB index is out of range"),
