@@ -108,6 +108,30 @@ async def test_a_write_that_was_never_sent_waits_for_its_node(
     assert node.requests == [[b"SET", key, b"1"]]
 
 
+async def test_a_request_during_which_the_node_always_closes_is_given_up() -> None:
+    async with (
+        FakeCluster().running(receive_buffer_bytes=65536) as cluster,
+        serve(cluster) as served,
+    ):
+        node = cluster.nodes[0]
+        client = await served.connect()
+        key = cluster.keys_of(node, 1)[0]
+        assert await client.call("GET", key) == b"$-1\r\n"
+        pipeline = pipeline_to(served, 0)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.ask, "SET", key, b"x" * (16 * MEBIBYTE))
+            for _ in range(served.engine.loss_limit + 1):
+                node.freeze()
+                before = pipeline.bytes_out
+                await until(lambda sent=before: pipeline.bytes_out > sent + 65536)
+                node.lose_connections(Fate.RESET)
+                node.thaw()
+
+        await client.expect(replies.cut_off(str(node.address)))
+        assert key not in cluster.store
+
+
 async def test_unsent_and_half_sent_writes_are_sent_again_after_a_lost_connection() -> None:
     async with (
         FakeCluster().running(receive_buffer_bytes=65536) as cluster,

@@ -254,3 +254,11 @@ def function_with_samples(function: Callable[..., bytes]) -> bytes:
     }
     placed = [SAMPLES.get(name, b"word") for name in signature.parameters if name not in named]
     return function(*placed, **named)
+
+
+def test_the_code_of_a_blob_error_is_found_too() -> None:
+    frame = replies.parts_failed(
+        b"mget", failed=1, parts=2, first_error=b"!21\r\nSYNTAX invalid syntax\r\n", is_write=False
+    )
+
+    assert frame.startswith(b"-SYNTAX 1 of 2 parts of 'mget' failed")
