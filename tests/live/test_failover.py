@@ -24,6 +24,7 @@ from proxy.embedded import (
     lease_ports,
     wait_for,
 )
+from proxy.resp import replies
 
 pytestmark = pytest.mark.live
 
@@ -128,6 +129,7 @@ def test_a_primary_breaks_under_traffic(
         calm.wait_for_progress()
         waits_before_s = [client.longest_wait_s for client in calm.clients]
         calm.forget_waits()
+        hurt.expect_a_crash()
         fault(victim)
         hurt.wait_for_progress()
         calm.wait_for_progress()
@@ -216,11 +218,15 @@ def test_what_was_sent_is_unknown_and_what_was_not_has_waited(
     client.close()
 
     told = [str(answer) for answer in answers]
-    lost = f"The connection to {victim.address} was lost before its reply came"
-    unknown = f"{OUTCOME_UNKNOWN}: the command may or may not have run. {lost}"
-    overtaken = f"IOERR {lost.replace('The', 'the')}; it was a read and can be sent again"
+    unknown = text_of(replies.lost_write(str(victim.address)))
+    overtaken = text_of(replies.overtaken(str(victim.address)))
     assert told == [overtaken, unknown, unknown, "b'kept'", unknown, "b'a'"]
+    assert unknown.startswith(OUTCOME_UNKNOWN)
     assert first == 11
+
+
+def text_of(frame: bytes) -> str:
+    return frame[1:-2].decode()
 
 
 def is_running(bystander: NodeConnection, *commands: bytes) -> bool:
@@ -300,8 +306,10 @@ def test_a_proxy_whose_seeds_are_all_gone_goes_on(
 
         with hurt:
             hurt.wait_for_progress()
+            hurt.expect_a_crash()
             first.kill()
             wait_until_promoted(shards, first)
+            hurt.expect_a_crash()
             second.kill()
             wait_until_promoted(shards, second)
             hurt.wait_for_progress()
@@ -317,6 +325,7 @@ def test_a_cluster_that_refuses_everything_meanwhile_is_waited_for(
 
     with Traffic(private_proxy.port) as traffic:
         traffic.wait_for_progress()
+        traffic.expect_a_crash()
         victim.kill()
         traffic.wait_for_progress()
 

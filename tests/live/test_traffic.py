@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import hiredis
@@ -67,6 +68,22 @@ WRONG = {
     "one value is old": (Spread([b"a", b"b"]), [b"OK", [b"all=0", None]], []),
     "not standing": (Standing(b"k"), [b"OK", REFUSED], []),
 }
+
+
+def test_what_a_crash_takes_with_it_is_accepted_and_no_more() -> None:
+    counter, register = Counter(b"k"), Register(b"k")
+    first_finding(counter, [1, 2])
+    first_finding(register, [b"OK", b"k=0", b"OK"])
+    before_the_third = time.monotonic()
+    first_finding(counter, [3])
+    first_finding(register, [b"OK", b"k=0"])
+
+    counter.doubt_since(before_the_third)
+    register.doubt_since(before_the_third)
+
+    assert last_finding(counter, [], [b"2"]) is None
+    assert last_finding(counter, [], [b"1"]) is not None
+    assert last_finding(register, [], [b"k=1"]) is None
 
 
 @pytest.mark.parametrize(("model", "replies", "held"), RIGHT.values(), ids=RIGHT)

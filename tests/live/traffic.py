@@ -47,6 +47,13 @@ PROGRESS_DEADLINE_S = 40.0
 WRONG_KEPT = 10
 OUTCOME_UNKNOWN = "IOERR outcome unknown"
 
+# Replication is asynchronous: a server that crashes takes writes with it that it has
+# acknowledged and not yet sent to its replica. It sends to both in the same turn.
+REPLICATION_LAG_S = 0.1  # chosen: a turn takes a thousandth of it
+# What a client reads later than this after a crash was not acknowledged by the dead server.
+# Chosen: less than the cluster takes to notice the crash.
+CRASH_IS_OVER_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -74,6 +81,7 @@ class Client:
         self._longest_wait_s = 0.0
         self._waiting_since: float | None = None
         self._open: deque[tuple[bytes, Judge, float]] = deque()
+        self._crashed_at: float | None = None
         keys = keys_in(plan.slots, name.encode())
         self.counters = [Counter(next(keys)) for _ in range(3)]
         self._models: list[Model] = [
@@ -95,6 +103,10 @@ class Client:
     def forget_waits(self) -> None:
         """Begin to measure anew."""
         self._longest_wait_s = 0.0
+
+    def expect_a_crash(self) -> None:
+        """Say that a server is about to crash, with what it has just acknowledged."""
+        self._crashed_at = time.monotonic()
 
     def run(self, stopping: threading.Event) -> None:
         """Send and check until ``stopping``, then look at everything once more.
@@ -133,7 +145,12 @@ class Client:
 
     def _check(self, reply: Value) -> None:
         frame, judge, sent_at = self._open.popleft()
-        self._longest_wait_s = max(self._longest_wait_s, time.monotonic() - sent_at)
+        now = time.monotonic()
+        self._longest_wait_s = max(self._longest_wait_s, now - sent_at)
+        if self._crashed_at is not None and now > self._crashed_at + CRASH_IS_OVER_S:
+            for model in self._models:
+                model.doubt_since(self._crashed_at - REPLICATION_LAG_S)
+            self._crashed_at = None
         if isinstance(reply, hiredis.ReplyError):
             self.errors[kind_of(frame, str(reply))] += 1
             self.unknown_writes += is_unknown(reply)
@@ -203,6 +220,11 @@ class Traffic:
             )
 
         wait_for(is_reached, deadline_s, lambda: f"progress of all: {self}")
+
+    def expect_a_crash(self) -> None:
+        """Say that a server is about to crash, with what it has just acknowledged."""
+        for client in self.clients:
+            client.expect_a_crash()
 
     def forget_waits(self) -> None:
         """Begin to measure the waits anew."""

@@ -2,15 +2,17 @@
 
 Strategy: a model owns its keys, so the reply to each of its commands follows from
 those before it. An error whose outcome is unknown widens what the model accepts, and
-nothing else does. Values are unique, so a reply that belongs to another request, or
+so does a crash, for what was acknowledged just before it; nothing else. Values are unique, so a reply that belongs to another request, or
 comes in another order, is not taken for the right one.
 """
 
 from __future__ import annotations
 
 import itertools
+import time
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import Protocol
 
 import hiredis
 
@@ -20,6 +22,7 @@ from proxy.resp.encode import encode_command
 
 RECORD_BYTES = 8
 LOG_RECORDS = 1000  # then a new key, or the final look at it would be long
+RECENT = 10_000  # acknowledged writes that can be doubted: more than a second's
 
 ALL_SLOTS = range(SLOT_COUNT)
 Judge = Callable[[Value], str | None]
@@ -31,20 +34,37 @@ def is_unknown(reply: Value) -> bool:
     return isinstance(reply, hiredis.ReplyError) and "outcome unknown" in str(reply)
 
 
-class Model(Protocol):
+class Model(ABC):
     """A few keys, and what the server may hold there."""
 
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, Callable[[], None]]] = deque(maxlen=RECENT)
+
+    @abstractmethod
     def requests(self) -> Iterator[tuple[bytes, Judge]]:
         """Return frames without end, each with the judge of its reply."""
 
+    @abstractmethod
     def last_look(self) -> Iterator[tuple[bytes, Judge]]:
         """Return frames that read everything, when nothing is on its way any more."""
 
+    def acknowledge(self, doubt: Callable[[], None]) -> None:
+        """Note a write that has run; ``doubt`` makes it one that may have run."""
+        self._recent.append((time.monotonic(), doubt))
 
-class Counter:
+    def doubt_since(self, monotonic_s: float) -> None:
+        """Take what was acknowledged since then for unknown: its server has crashed."""
+        for acknowledged_s, doubt in self._recent:
+            if acknowledged_s >= monotonic_s:
+                doubt()
+        self._recent.clear()
+
+
+class Counter(Model):
     """Only INCR changes this key: its value is what was acknowledged, and what may have run."""
 
     def __init__(self, key: bytes) -> None:
+        super().__init__()
         self.key = key
         self.acknowledged = 0
         self.unknown = 0
@@ -69,7 +89,13 @@ class Counter:
         if not isinstance(reply, int) or not low <= reply <= high:
             return f"INCR {self.key!r}: {reply!r}, not {low}..{high}"
         self._last = reply
+        self.acknowledge(self._doubt)
         return None
+
+    def _doubt(self) -> None:
+        self.acknowledged -= 1
+        self.unknown += 1
+        self._last = self.acknowledged
 
     def _at_the_end(self, reply: Value) -> str | None:
         low, high = self.acknowledged, self.acknowledged + self.unknown
@@ -78,10 +104,11 @@ class Counter:
         return f"{self.key!r} holds {reply!r}, not {low}..{high}"
 
 
-class Log:
+class Log(Model):
     """Only APPEND changes these keys, with numbered records: their order is that of the effects."""
 
     def __init__(self, key: bytes, slots: Container[int]) -> None:
+        super().__init__()
         self._keys = keys_in(slots, key)
         self._numbers = itertools.count()
         self._books: list[tuple[bytes, list[int], set[int]]] = []
@@ -96,27 +123,33 @@ class Log:
                 record = b"%0*d" % (RECORD_BYTES, number)
                 yield (
                     encode_command("APPEND", key, record),
-                    _after_append(key, number, acknowledged, unknown),
+                    self._after_append(key, number, acknowledged, unknown),
                 )
 
     def last_look(self) -> Iterator[tuple[bytes, Judge]]:
         for key, acknowledged, unknown in self._books:
             yield encode_command("GET", key), _whole_log(key, acknowledged, unknown)
 
+    def _after_append(
+        self, key: bytes, number: int, acknowledged: list[int], unknown: set[int]
+    ) -> Judge:
+        def doubt() -> None:
+            acknowledged.remove(number)
+            unknown.add(number)
 
-def _after_append(key: bytes, number: int, acknowledged: list[int], unknown: set[int]) -> Judge:
-    def judge(reply: Value) -> str | None:
-        if isinstance(reply, hiredis.ReplyError):
-            if is_unknown(reply):
-                unknown.add(number)
-            return None
-        acknowledged.append(number)
-        low = len(acknowledged)
-        if isinstance(reply, int) and low <= reply / RECORD_BYTES <= low + len(unknown):
-            return None
-        return f"APPEND {key!r}: {reply!r} bytes, not {low} to {low + len(unknown)} records"
+        def judge(reply: Value) -> str | None:
+            if isinstance(reply, hiredis.ReplyError):
+                if is_unknown(reply):
+                    unknown.add(number)
+                return None
+            acknowledged.append(number)
+            self.acknowledge(doubt)
+            low = len(acknowledged)
+            if isinstance(reply, int) and low <= reply / RECORD_BYTES <= low + len(unknown):
+                return None
+            return f"APPEND {key!r}: {reply!r} bytes, not {low} to {low + len(unknown)} records"
 
-    return judge
+        return judge
 
 
 def _whole_log(key: bytes, acknowledged: list[int], unknown: set[int]) -> Judge:
@@ -136,10 +169,11 @@ def _whole_log(key: bytes, acknowledged: list[int], unknown: set[int]) -> Judge:
     return judge
 
 
-class Register:
+class Register(Model):
     """SET and GET of one key, in turns."""
 
     def __init__(self, key: bytes) -> None:
+        super().__init__()
         self.key = key
         self.possible: set[bytes | None] = {None}
         self._numbers = itertools.count()
@@ -169,16 +203,22 @@ class Register:
                 if is_unknown(reply):
                     self.possible.add(value)
                 return None
-            self.possible = {value}
+            self.replace(value, self)
             return None if reply == b"OK" else f"SET {self.key!r}: {reply!r}"
 
         return judge
 
+    def replace(self, value: bytes, model: Model) -> None:
+        """Note that ``model`` has set the key."""
+        before, self.possible = self.possible, {value}
+        model.acknowledge(lambda: self.possible.update(before))
 
-class Spread:
+
+class Spread(Model):
     """MSET and MGET over keys in several slots, in turns."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
+        super().__init__()
         self._registers = [Register(key) for key in keys]
         self._numbers = itertools.count()
 
@@ -200,7 +240,7 @@ class Spread:
                 if isinstance(reply, hiredis.ReplyError):
                     register.possible.add(value)  # this part may have been one that ran
                 else:
-                    register.possible = {value}
+                    register.replace(value, self)
             is_expected = isinstance(reply, hiredis.ReplyError) or reply == b"OK"
             return None if is_expected else f"MSET: {reply!r}"
 
@@ -218,10 +258,11 @@ class Spread:
         return next(filter(None, findings), None)
 
 
-class Standing:
+class Standing(Model):
     """A key that is written once and then only read: no fault is an excuse for an error."""
 
     def __init__(self, key: bytes) -> None:
+        super().__init__()
         self.key = key
         self._value = b"standing=%b" % key
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 IS_FUZZING = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 
 EFFORT = settings(
-    max_examples=2000 if IS_FUZZING else 40,
+    max_examples=2000 if IS_FUZZING else 60,
     derandomize=not IS_FUZZING,
     deadline=None,  # servers share the machine with other tests
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from differential.requests import Request, opening, shown
-from differential.tolerances import tolerated
+from differential.tolerances import NO_ANSWER, tolerated
 from differential.wire import NoReply, RawConnection, parse_frame
 from proxy.cluster.slots import key_slot
 from proxy.cluster.topology import Address
@@ -123,6 +123,8 @@ def _converse(
                 connection.send(request.wire)
             answers.append(connection.receive())
         except (NoReply, OSError, ValueError) as problem:
-            answers += [f"<{problem}>".encode()] * (len(requests) - len(answers))
+            answers += [b"%b%b>" % (NO_ANSWER, str(problem).encode())] * (
+                len(requests) - len(answers)
+            )
             break
     return answers

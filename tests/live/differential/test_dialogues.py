@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from differential.effort import EFFORT
 from differential.requests import Request, dialogues
 from differential.sides import Pair
+from differential.vocabulary import KINDS
+from differential.wire import RawConnection, parse_whole
+from proxy.resp.encode import encode_command
 
 pytestmark = pytest.mark.live
 
@@ -39,3 +42,24 @@ def test_pipelined_requests_cut_anywhere_are_answered_as_by_a_standalone_server(
     pair.start_afresh(with_data=with_data)
 
     pair.compare(requests, resp=resp, cuts=cuts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dump_of_either_side_is_restored_by_the_other(pair: Pair, kind: str) -> None:
+    pair.start_afresh(with_data=True)
+    key = b"{b}%b1" % kind.encode()
+
+    for address in (pair.server, pair.proxy):
+        with RawConnection(address) as client:
+            payload = parse_whole(client.say(encode_command("DUMP", key))).text
+        pair.compare(
+            [
+                Request((b"RESTORE", b"copy", b"0", payload)),
+                Request((b"RESTORE", b"copy", b"0", payload)),
+                Request((b"RESTORE", b"copy", b"100000", payload, b"REPLACE")),
+                Request((b"TYPE", b"copy")),
+                Request((b"OBJECT", b"ENCODING", b"copy")),
+                Request((b"DUMP", b"copy")),
+                Request((b"DEL", b"copy")),
+            ]
+        )

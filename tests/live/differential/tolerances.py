@@ -8,16 +8,29 @@ test fails when that request is answered alike by now.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from differential.grammar import Words
-from differential.wire import Frame, parse_whole
+from differential.views import (
+    View,
+    about,
+    info_field_names,
+    is_null,
+    kind,
+    page,
+    shape,
+    size,
+    unordered,
+    unordered_pairs,
+    without,
+    without_costs,
+    without_third_of_each,
+    without_times,
+)
+from differential.wire import parse_whole
+from proxy.embedded import ENGINES
 from proxy.resp import replies
-
-View = Callable[[Frame], object]
-"""What is left of a reply once everything is taken out that may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,145 +55,13 @@ class Difference:
     """Of the server's and the proxy's raw reply: whether this is the difference meant."""
     commands: tuple[str, ...]
     if_word: bytes = b""
+    engines: tuple[str, ...] = ENGINES
+    """Where the example shows it."""
 
 
-# ---- views ------------------------------------------------------------------------------
-
-
-def exact(frame: Frame) -> object:
-    """Nothing may differ."""
-    return (frame.kind, frame.text, frame.items and tuple(map(exact, frame.items)))
-
-
-def shape(frame: Frame) -> object:
-    """Only types and counts count."""
-    return (frame.kind, frame.items and tuple(map(shape, frame.items)))
-
-
-def is_null(frame: Frame) -> object:
-    """Only whether there is something counts."""
-    return (frame.kind, frame.text == b"(null)")
-
-
-def unordered(frame: Frame) -> object:
-    """Elements may come in any order, on all levels."""
-    if frame.items is None:
-        return exact(frame)
-    items = list(map(unordered, frame.items))
-    if frame.kind == b"%":
-        items = list(zip(items[::2], items[1::2], strict=True))
-    return (frame.kind, sorted(items, key=repr))
-
-
-def unordered_pairs(frame: Frame) -> object:
-    """Names and values alternate, RESP2's map; the pairs may come in any order."""
-    if frame.kind != b"*" or frame.items is None or len(frame.items) % 2:
-        return unordered(frame)
-    items = list(map(unordered, frame.items))
-    return sorted(zip(items[::2], items[1::2], strict=True), key=repr)
-
-
-def page(of: View) -> View:
-    """Return a view of a reply with a cursor; a page that is not the whole is compared loosely."""
-
-    def view(frame: Frame) -> object:
-        if frame.items is None or len(frame.items) != 2:
-            return exact(frame)
-        cursor, items = frame.items
-        return of(items) if cursor.text == b"0" else shape(frame)
-
-    return view
-
-
-def about(tolerance: int) -> View:
-    """Return a view of integers, alone or in arrays, that differ by less than ``tolerance``."""
-
-    def view(frame: Frame) -> object:
-        if frame.kind == b":" and int(frame.text) > 0:
-            return _About(int(frame.text), tolerance)
-        return (frame.kind, frame.text, frame.items and tuple(map(view, frame.items)))
-
-    return view
-
-
-class _About:
-    def __init__(self, number: int, tolerance: int) -> None:
-        self._number, self._tolerance = number, tolerance
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _About) and abs(self._number - other._number) < self._tolerance
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def without(*names: bytes) -> View:
-    """Return a view that leaves out the values after these names, on all levels."""
-
-    def view(frame: Frame) -> object:
-        if frame.items is None:
-            return exact(frame)
-        items = [view(item) for item in frame.items]
-        for place, item in enumerate(frame.items[:-1]):
-            if item.text in names:
-                items[place + 1] = "left out"
-        return (frame.kind, items)
-
-    return view
-
-
-def without_times(frame: Frame) -> object:
-    """Leave out integers that can only be a time in milliseconds, and idle times by name."""
-    if frame.kind == b":" and int(frame.text) > 10**12:
-        return "a time"
-    if frame.items is None:
-        return exact(frame)
-    items = [without_times(item) for item in frame.items]
-    for place, item in enumerate(frame.items[:-1]):
-        if item.text in (b"idle", b"inactive"):
-            items[place + 1] = "a time"
-    return (frame.kind, items)
-
-
-def without_third_of_each(frame: Frame) -> object:
-    """Leave out the third element of every element."""
-    if frame.items is None or not all(item.items for item in frame.items):
-        return exact(frame)
-    return [
-        [exact(field) for place, field in enumerate(item.items or ()) if place != 2]
-        for item in frame.items
-    ]
-
-
-def without_costs(frame: Frame) -> object:
-    """Leave out of a client's description what belongs to that very connection.
-
-    And libraries without a name: Redis 7.0 does not have these fields yet.
-    """
-    text = re.sub(rb"\b(%b)=\S+" % b"|".join(_OF_ONE_CONNECTION), b"", frame.text)
-    return (frame.kind, re.sub(rb" lib-(name|ver)=(?!\S)", b"", text))
-
-
-_OF_ONE_CONNECTION = (
-    b"id addr laddr fd age idle qbuf qbuf-free argv-mem rbs rbp tot-mem"
-    b" tot-net-in tot-net-out tot-cmds"
-).split()
-
-
-def info_field_names(reply: bytes) -> list[bytes]:
-    """Return the names of an INFO answer, without those that come with traffic."""
-    return [
-        line.partition(b":")[0]
-        for line in parse_whole(reply).text.split(b"\r\n")
-        if not line.startswith((b"cmdstat_", b"errorstat_", b"latency_percentiles_usec_", b"db0:"))
-    ]
-
-
-def size(frame: Frame) -> object:
-    """Only type and length count."""
-    return (frame.kind, len(frame.text))
-
-
-# ---- the tables -----------------------------------------------------------------------------
+ERRORS = (b"-", b"!")
+NO_ANSWER = b"<"
+"""How ``sides.py`` begins what it says where no reply came."""
 
 CHANCE: tuple[Tolerance, ...] = (
     Tolerance(
@@ -243,7 +124,7 @@ CHANCE: tuple[Tolerance, ...] = (
     Tolerance(
         reason="Random by promise.",
         commands=("ACL GENPASS", "LOLWUT"),
-        view=lambda frame: frame.kind,
+        view=kind,
     ),
     Tolerance(
         reason="The two servers were asked one after the other; seconds.",
@@ -278,7 +159,7 @@ CHANCE: tuple[Tolerance, ...] = (
     Tolerance(
         reason="What was slow, or much.",
         commands=("SLOWLOG", "COMMANDLOG"),
-        view=lambda frame: frame.kind,
+        view=kind,
     ),
     Tolerance(
         reason="Connections are counted by whoever accepts them.",
@@ -328,6 +209,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         reason="A node of a cluster keeps more or less beside a key than a standalone server.",
         example=(b"MEMORY", b"USAGE", b"{a}string1"),
         commands=("MEMORY USAGE",),
+        engines=("redis",),
         accepts=_kinds_agree,
     ),
     Difference(
@@ -337,15 +219,26 @@ DIFFERENCES: tuple[Difference, ...] = (
         accepts=_refusal(b"option of SORT denied in"),
     ),
     Difference(
+        reason="Where no part of a split command succeeds, the error counts the parts.",
+        example=(b"MSETEX", b"2", b"{a}x", b"v", b"{b}x", b"v", b"nosuch"),
+        commands=("MSETEX",),
+        engines=("valkey",),
+        accepts=lambda expected, got: (
+            got == expected.replace(b"-ERR ", b"-ERR 2 of 2 parts of 'msetex' failed: ")
+        ),
+    ),
+    Difference(
         reason="There is one database, and a node of a cluster says so in words of its own.",
         example=(b"MOVE", b"{a}string1", b"0"),
         commands=("MOVE", "COPY"),
+        engines=("redis",),
         accepts=_refusal(b"is not allowed in cluster mode"),
     ),
     Difference(
         reason="Arithmetic, and tools like it; Redis 7.0 refuses it without a cluster.",
         example=(b"CLUSTER", b"KEYSLOT", b"foo"),
         commands=("CLUSTER KEYSLOT",),
+        engines=("redis",),
         accepts=lambda expected, got: expected == replies.cluster_disabled() and got[:1] == b":",
     ),
 )
@@ -355,7 +248,10 @@ def tolerated(args: Words, expected: bytes, got: bytes) -> bool:
     """Return whether two replies to one request are equal enough."""
     if expected == got:
         return True
-    for tolerance in CHANCE:
+    if NO_ANSWER in (expected[:1], got[:1]):
+        return False
+    is_error = expected[:1] in ERRORS or got[:1] in ERRORS
+    for tolerance in () if is_error else CHANCE:
         if _applies(tolerance, args):
             return bool(tolerance.view(parse_whole(expected)) == tolerance.view(parse_whole(got)))
     return any(
