@@ -2,8 +2,9 @@
 
 Strategy: a model owns its keys, so the reply to each of its commands follows from
 those before it. An error whose outcome is unknown widens what the model accepts, and
-so does a crash, for what was acknowledged just before it; nothing else. Values are unique, so a reply that belongs to another request, or
-comes in another order, is not taken for the right one.
+so does a crash, for what was acknowledged just before it; nothing else does. Values
+are unique, so a reply that belongs to another request, or comes in another order, is
+not taken for the right one.
 """
 
 from __future__ import annotations

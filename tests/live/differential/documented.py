@@ -92,7 +92,9 @@ def _words(arguments: Iterable[Argument], *, with_options: bool) -> Iterator[byt
             case b"pure-token":
                 pass
             case b"oneof":
-                yield from _words(argument.parts[:1], with_options=with_options)
+                # "*" is XADD's id of the moment, which no two servers have in common.
+                choices = [part for part in argument.parts if part.token != b"*"]
+                yield from _words(choices[:1], with_options=with_options)
             case b"block":
                 yield from _words(argument.parts, with_options=with_options)
             case b"integer" if b"seconds" in argument.name:
