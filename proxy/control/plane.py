@@ -173,7 +173,7 @@ class ControlPlane:
                     self._watcher.move_slot(patch.slot, patch.address)
                 if refresh:
                     self._watcher.suspect()
-                return Action.BY_MAP, -1, wait_s
+                return Action.BY_MAP, refusal.slot if isinstance(refusal, Moved) else -1, wait_s
 
     def need_connection(self, pipeline: Pipeline) -> None:
         """Have a pipeline connected that has something to send."""

@@ -6,7 +6,9 @@ engine has made a task runnable. So trio costs a thousandth of a busy second, an
 not a share of each tick. When nothing came for ``WAIT_MS``, the task sleeps in
 trio like any other.
 
-TRIED
+Tried and left: ``sched_yield`` before each wait, to let more requests gather in a
+tick: 7.1 us of CPU a request against 5.9 (medians of five runs in turn, GET, 50
+clients, no pipelining, 2 cores, CPython 3.11).
 """
 
 from __future__ import annotations

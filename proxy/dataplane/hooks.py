@@ -53,7 +53,10 @@ class Hooks(Protocol):
     def judge(
         self, node: int, line: bytes, redirects: int, attempts: int
     ) -> tuple[Action, int, float]:
-        """Return (action, node index for ASK, seconds to wait) for a server's refusal."""
+        """Return (action, node index for ASK or slot after MOVED, seconds to wait).
+
+        Both numbers are -1 where there is none.
+        """
 
     def need_connection(self, pipeline: Pipeline) -> None:
         """Note that a pipeline has requests to send and no connection."""

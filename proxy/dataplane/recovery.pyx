@@ -31,7 +31,7 @@ cdef class Recovery(Ledger):
 
     cdef int refused(self, Request request, const char* data, Py_ssize_t length) except -1:
         """A node would not run a piece, and says so: ask what to do, and do it."""
-        cdef int node
+        cdef int place
         cdef double delay_s
         cdef bytes line
         if request.state == ANSWERED or request.client is None:
@@ -39,12 +39,15 @@ cdef class Recovery(Ledger):
         # A copy: the hook may drop the pipeline in whose buffer ``data`` lies.
         line = data[:length]
         self.refusals += 1
-        action, node, delay_s = self.control.judge(
+        action, place, delay_s = self.control.judge(
             request.node, line, request.redirects, request.attempts)
         if action == Action.PASS:
             return self.answer(request, line, length)
         request.keep_reply(line, length)
-        request.ask_node = node if action == Action.ASK else -1
+        request.ask_node = place if action == Action.ASK else -1
+        if action == Action.BY_MAP and request.slot == NO_SLOT and place >= 0:
+            # The server found a key where the table saw none, as in a numkeys of " 1".
+            request.slot = place
         if delay_s == 0:
             request.redirects += 1
         return self._hold(request, delay_s)

@@ -353,3 +353,17 @@ async def rounds_of_the_scheduler(count: int) -> None:
     """Let everybody else have so many turns."""
     for _ in range(count):
         await trio.lowlevel.checkpoint()
+
+
+async def test_a_key_that_only_the_server_sees_is_followed_to_its_slot() -> None:
+    """``EVAL s " 1" k``: the table reads no number of keys there, a server may."""
+    async with FakeCluster().running() as cluster, serve(cluster) as served:
+        home = cluster.nodes[1]
+        key = cluster.keys_of(home, 1)[0]
+        moved = b"-MOVED %d %b\r\n" % (key_slot(key), str(home.address).encode())
+        for node in cluster.nodes:
+            answer = b"+here\r\n" if node is home else moved
+            node.always(b"EVAL", answer=answer)
+        client = await served.connect()
+
+        assert await client.call("EVAL", "s", " 1", key) == b"+here\r\n"

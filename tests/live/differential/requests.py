@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from hypothesis.vendor.pretty import RepresentationPrinter
 
 from differential.families import FAMILIES, OPENING
 from differential.grammar import Words, compile_line
@@ -38,6 +39,10 @@ class Request:
 
     def __repr__(self) -> str:
         return f"{'inline ' * self.is_inline}{shown(b' '.join(self.args))}"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, is_cycle: bool) -> None:
+        """Have hypothesis print it in one line too."""
+        printer.text(repr(self))
 
 
 def shown(data: bytes) -> str:

@@ -23,6 +23,14 @@ SPLIT = frozenset({b"MGET", b"MSET", b"DEL", b"UNLINK", b"EXISTS", b"TOUCH", b"M
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """A request that was answered differently."""
+
+    place: int
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A standalone server and a proxy before a cluster of the same engine."""
 
@@ -52,6 +60,39 @@ class Pair:
                 are sent at once, in pieces that end at these places.
         """
         __tracebackhide__ = True
+        found = self._first_difference(requests, resp, cuts)
+        assert found is None, found.report
+
+    def compare_afresh(
+        self,
+        requests: Sequence[Request],
+        *,
+        with_data: bool,
+        resp: int,
+        cuts: Sequence[int] | None = None,
+    ) -> None:
+        """Start afresh and compare; of a dialogue that fails, show only what is needed for it."""
+        __tracebackhide__ = True
+
+        def attempt(dialogue: Sequence[Request]) -> _Found | None:
+            self.start_afresh(with_data=with_data)
+            return self._first_difference(dialogue, resp, cuts)
+
+        found = attempt(requests)
+        if found is None:
+            return
+        # Hypothesis would try for minutes; this takes seconds.
+        needed = list(requests[: found.place + 1])
+        for place in reversed(range(found.place)):
+            shorter = [*needed[:place], *needed[place + 1 :]]
+            still = attempt(shorter)
+            if still is not None and still.place == len(shorter) - 1:
+                needed, found = shorter, still
+        raise AssertionError(found.report + "\n  with the data of families.OPENING" * with_data)
+
+    def _first_difference(
+        self, requests: Sequence[Request], resp: int, cuts: Sequence[int] | None
+    ) -> _Found | None:
         greeting = [Request((b"HELLO", b"3"))] if resp == 3 else []
         said = [*greeting, *requests]
         with RawConnection(self.server) as server, RawConnection(self.proxy) as proxy:
@@ -59,10 +100,12 @@ class Pair:
             shared = [request for request in said if request not in refused]
             expected = iter(_converse(server, shared, cuts))
             answers = _converse(proxy, said, cuts)
-            for place, (request, got) in enumerate(zip(said, answers, strict=True)):
-                wanted = refused.get(request) or next(expected)
-                if not tolerated(request.args, wanted, got):
-                    raise AssertionError(self._report(said, place, wanted, got, resp, cuts))
+        for place, (request, got) in enumerate(zip(said, answers, strict=True)):
+            wanted = refused.get(request) or next(expected)
+            if not tolerated(request.args, wanted, got):
+                report = self._report(said, place, wanted, got, resp, cuts)
+                return _Found(place - len(greeting), report)
+        return None
 
     def _refused_by_a_cluster(self, requests: Sequence[Request]) -> dict[Request, bytes]:
         """Return what the proxy must say to requests whose keys lie in several slots."""
@@ -114,17 +157,15 @@ def _converse(
     connection: RawConnection, requests: Sequence[Request], cuts: Sequence[int] | None
 ) -> list[bytes]:
     """Return the answers to all requests; where none comes, why, and nothing from there on."""
-    if cuts is not None:
-        connection.send(b"".join(request.wire for request in requests), cuts)
     answers: list[bytes] = []
-    for request in requests:
-        try:
+    try:
+        if cuts is not None:
+            connection.send(b"".join(request.wire for request in requests), cuts)
+        for request in requests:
             if cuts is None:
                 connection.send(request.wire)
             answers.append(connection.receive())
-        except (NoReply, OSError, ValueError) as problem:
-            answers += [b"%b%b>" % (NO_ANSWER, str(problem).encode())] * (
-                len(requests) - len(answers)
-            )
-            break
+    except (NoReply, OSError, ValueError) as problem:
+        why = b"%b%b>" % (NO_ANSWER, str(problem).encode())
+        answers += [why] * (len(requests) - len(answers))
     return answers
