@@ -320,9 +320,9 @@ def lost_write(node: str) -> bytes:
 
 
 def overtaken(node: str) -> bytes:
-    """A lost command cannot be sent again: a later one of the same client on its key has run."""
+    """A lost command is not sent again: a later one of the client on its key may have run."""
     return error(
-        b"IOERR the connection to %b was lost and a later command on the same key has run; "
+        b"IOERR the connection to %b was lost and a later command on the same key may have run; "
         b"this one took no effect" % node.encode()
     )
 
