@@ -288,8 +288,8 @@ FAMILIES: dict[str, str] = {
         FCALL function 1 string value
         FCALL function 0 value
         FCALL_RO function 1 string
-        FUNCTION LIST [LIBRARYNAME encoding] [WITHCODE]
-        FUNCTION DELETE encoding
+        FUNCTION LIST [LIBRARYNAME libname] [WITHCODE]
+        FUNCTION DELETE libname
         FUNCTION FLUSH
         FUNCTION STATS
         FUNCTION HELP

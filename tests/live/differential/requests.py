@@ -75,6 +75,9 @@ def is_determined(args: Words) -> bool:
         case b"HSCAN" | b"SSCAN" | b"ZSCAN":
             # Where a cursor leads that the server has not given is chance.
             return args[2:3] == (b"0",) or args[2:3] == (b"abc",)
+        case b"FUNCTION":
+            # Valkey 9.1 answers FUNCTION LIST with bytes that are no RESP, if it finds a line end.
+            return not any(b"\n" in arg for arg in args[2:]) or args[1].upper() != b"LIST"
         case _:
             return True
 
@@ -102,7 +105,7 @@ def spoiled(request: SearchStrategy[Words]) -> SearchStrategy[Words]:
 
 def _family(lines: str, tag: bytes) -> SearchStrategy[Words]:
     terminals = terminals_of(tag)
-    one = st.one_of(compile_line(line, terminals) for line in lines.strip().splitlines())
+    one = st.one_of([compile_line(line, terminals) for line in lines.strip().splitlines()])
     return spoiled(one).filter(is_determined)
 
 

@@ -14,9 +14,14 @@ from differential.wire import Frame, parse_whole
 View = Callable[[Frame], object]
 
 
+def _each(view: View, frame: Frame) -> list[object] | None:
+    """Return the views of an aggregate's elements; None: it is null, or none."""
+    return None if frame.items is None else [view(item) for item in frame.items]
+
+
 def exact(frame: Frame) -> object:
     """Nothing may differ."""
-    return (frame.kind, frame.text, frame.items and tuple(map(exact, frame.items)))
+    return (frame.kind, frame.text, _each(exact, frame))
 
 
 def kind(frame: Frame) -> object:
@@ -26,7 +31,7 @@ def kind(frame: Frame) -> object:
 
 def shape(frame: Frame) -> object:
     """Only types and counts count."""
-    return (frame.kind, frame.items and tuple(map(shape, frame.items)))
+    return (frame.kind, _each(shape, frame))
 
 
 def is_null(frame: Frame) -> object:
@@ -70,7 +75,7 @@ def about(tolerance: int) -> View:
     def view(frame: Frame) -> object:
         if frame.kind == b":" and int(frame.text) > 0:
             return _About(int(frame.text), tolerance)
-        return (frame.kind, frame.text, frame.items and tuple(map(view, frame.items)))
+        return (frame.kind, frame.text, _each(view, frame))
 
     return view
 

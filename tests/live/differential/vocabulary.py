@@ -136,7 +136,7 @@ WORDS: dict[str, SearchStrategy[bytes]] = {
     "message": pick(b"hi", b"", b"\r\n"),
     "resp": pick(b"3", b"2", b"4", b"abc"),
     "command": pick(b"get", b"MSET", b"xread", b"nosuch", b"config", b"config|get"),
-    "encoding": pick(b"lib", b"*", b"x"),
+    "libname": pick(b"lib", b"*", b"x"),
 }
 
 
