@@ -87,6 +87,7 @@ class Proxy:
             credentials=credentials,
             connect_timeout_s=settings.cluster.connect_timeout_s,
             width=settings.cluster.connections_per_node,
+            private_limit=limits.private_connection_limit,
         )
         self.calls = Calls(
             engine=self.engine,
@@ -114,6 +115,7 @@ class Proxy:
             routes=self.routes,
             watcher=self.watcher,
             on_punt=self.desk.punt,
+            on_closed=self.desk.client_closed,
         )
         self._credentials = credentials
 

@@ -18,9 +18,10 @@ import structlog
 import trio
 import typer
 
-from proxy.config import Settings, load_settings
+from proxy.config import Settings
 from proxy.errors import ConfigError
 from proxy.logs import configure_logging
+from proxy.sources import load_settings
 
 log = structlog.get_logger()
 

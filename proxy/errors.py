@@ -23,6 +23,15 @@ class BackendProtocolError(ProxyError):
     """
 
 
+class LimitReached(ProxyError):
+    """A client asked for one more than a limit allows."""
+
+    def __init__(self, setting: str, limit: int) -> None:
+        super().__init__(f"limit reached: {setting} = {limit}")
+        self.setting = setting
+        self.limit = limit
+
+
 class BackendUnavailable(ProxyError):
     """No reply will come. ``sent`` says whether the server may have acted.
 

@@ -7,7 +7,7 @@ come, and whether it was sent; how patient to be is the caller's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
@@ -17,7 +17,8 @@ from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
-from proxy.dataplane.lane import Pipeline
+from proxy.dataplane.frames import split_frames
+from proxy.dataplane.lane import Lane, Pipeline
 from proxy.errors import BackendUnavailable
 from proxy.resp.encode import encode_command
 
@@ -74,7 +75,7 @@ class Calls:
         Raises:
             BackendUnavailable: As ``call``; ``sent`` if any of them may have been.
         """
-        pipeline = self._pools.lane(resp).pipeline_to(self._routes.number(node.address))
+        pipeline = self._pools.lane_for(resp).pipeline_to(self._routes.number(node.address))
         with trio.move_on_after(self.timeout_s):
             return await self._ask(pipeline, node, commands)
         raise BackendUnavailable(
@@ -82,6 +83,36 @@ class Calls:
             # Without a connection nothing was; with one, it may wait behind a hung node's others.
             sent=pipeline.is_connected,
         )
+
+    async def ask(self, lane: Lane, slot: int, *args: bytes, is_write: bool = True) -> bytes:
+        """Return the reply to a request that goes the clients' hot road."""
+        return await self._ask_on_hot_road(lane, encode_command(*args), slot, is_write, 1)
+
+    async def ask_block(
+        self, lane: Lane, slot: int, commands: Sequence[tuple[bytes, ...]], is_write: bool = True
+    ) -> list[bytes]:
+        """Return the replies to MULTI ... EXEC, of which all runs or nothing."""
+        frame = b"".join(encode_command(*args) for args in commands)
+        reply = await self._ask_on_hot_road(lane, frame, slot, is_write, len(commands))
+        return split_frames(reply)
+
+    async def _ask_on_hot_road(
+        self, lane: Lane, frame: bytes, slot: int, is_write: bool, replies: int
+    ) -> bytes:
+        answer = b""
+        done = trio.Event()
+
+        def take(reply: bytes) -> None:
+            nonlocal answer
+            answer = reply
+            done.set()
+
+        asker = self._engine.ask(lane, frame, take, slot, is_write, replies)
+        try:
+            await done.wait()
+        finally:
+            self._engine.forget(asker)
+        return answer
 
     def suspect(self) -> None:
         """Have the map refreshed soon."""

@@ -67,9 +67,14 @@ class NodeConnection:
         credentials: Credentials,
         *,
         resp: int = 2,
+        database: int = 0,
+        setup: tuple[tuple[bytes, ...], ...] = (),
         connect_timeout_s: float,
     ) -> Self:
         """Connect and shake hands.
+
+        Args:
+            setup: Commands to run before anything else; each must succeed.
 
         Raises:
             BackendUnavailable: No connection within the time, or the node
@@ -88,6 +93,9 @@ class NodeConnection:
             connection = cls(stream, address)
             try:
                 await connection._shake_hands(credentials, resp)
+                await connection._set_up(
+                    *(((b"SELECT", b"%d" % database),) if database else ()), *setup
+                )
             except BaseException:
                 await trio.aclose_forcefully(stream)
                 raise
@@ -108,6 +116,14 @@ class NodeConnection:
             return
         if isinstance(reply, hiredis.ReplyError):
             raise BackendUnavailable(f"{self.address} refused us: {reply}", sent=False)
+
+    async def _set_up(self, *commands: tuple[bytes, ...]) -> None:
+        for command in commands:
+            reply = await self.ask(*command)
+            if isinstance(reply, hiredis.ReplyError):
+                raise BackendUnavailable(
+                    f"{self.address} refused {command[0].decode()}: {reply}", sent=False
+                )
 
     async def ask(self, *args: bytes | str | int) -> Value:
         """Return the decoded reply to one command; an error reply is a value.

@@ -6,13 +6,14 @@ and hold no connection, so a test plays a whole cluster in memory behind it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import trio
 
 from proxy.cluster.topology import Node, Topology
 from proxy.control.retry import backoff_s
+from proxy.dataplane.lane import Lane
 from proxy.errors import BackendUnavailable
 from proxy.resp import replies
 
@@ -51,6 +52,29 @@ class Nodes(Protocol):
 
         Raises:
             BackendUnavailable: As ``call``; ``sent`` if any of them was.
+        """
+
+    async def ask(self, lane: Lane, slot: int, *args: bytes, is_write: bool = True) -> bytes:
+        """Return the raw reply frame to a request that goes the clients' hot road.
+
+        So it is routed by slot, follows redirects, waits out a failover, and is sent
+        again only if that is safe. What goes wrong is an error frame, as a client gets.
+
+        Args:
+            slot: -1: any primary.
+        """
+
+    async def ask_block(
+        self, lane: Lane, slot: int, commands: Sequence[tuple[bytes, ...]], is_write: bool = True
+    ) -> list[bytes]:
+        """Return the raw reply frames to MULTI ... EXEC, of which all runs or nothing.
+
+        Args:
+            commands: The first is MULTI, the last EXEC.
+
+        Returns:
+            One frame a command; or a single error frame: nothing has run, or the
+            outcome is unknown, as it says.
         """
 
     def suspect(self) -> None:

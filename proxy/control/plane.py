@@ -82,6 +82,7 @@ class ControlPlane:
         routes: Routes,
         watcher: Watcher,
         on_punt: PuntHandler,
+        on_closed: Callable[[Client], None],
     ) -> None:
         """Take the rooms that were built after this one. Before the first client."""
         self._engine = engine
@@ -89,7 +90,8 @@ class ControlPlane:
         self._routes = routes
         self._watcher = watcher
         self._on_punt = on_punt
-        self.lane_for = pools.lane
+        self._on_closed = on_closed
+        self.lane_for = pools.lane_for
 
     # ---- clients ----------------------------------------------------------------
 
@@ -102,6 +104,7 @@ class ControlPlane:
         """Log why a client was sent away; one that left by itself is not worth a line."""
         if reason:
             log.warning("client closed", client=client.id, reason=reason)
+        self._on_closed(client)
 
     def too_many_clients(self) -> bytes:
         """Return the error for a client over the limit."""
@@ -181,6 +184,8 @@ class ControlPlane:
 
     def lost_connection(self, pipeline: Pipeline) -> None:
         """Suspect the map when a connection breaks."""
+        if pipeline.on_lost is not None:
+            pipeline.on_lost()
         log.info("connection lost", node=str(self._routes.address(pipeline.node)))
         self._watcher.suspect()
 

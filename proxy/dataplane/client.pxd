@@ -19,6 +19,11 @@ cdef enum Stall:
     STALL_NODE = 32      # until a node's full queue has room
 
 
+cdef enum Place:
+    GONE = -1
+    OWN = -2
+
+
 cdef enum ReplyMode:
     REPLY_ON = 0
     REPLY_OFF = 1
@@ -27,9 +32,10 @@ cdef enum ReplyMode:
 
 cdef class Client:
     cdef readonly uint64_t id
-    cdef int fd                        # -1 once closed
+    cdef int fd                        # GONE once closed; OWN: a request of the proxy's own
     cdef object engine                 # closes it
-    cdef Lane lane
+    cdef readonly Lane lane
+    cdef object on_done                # OWN only: takes the reply
     cdef Request head, tail            # in request order, from the oldest without its turn
     cdef readonly Py_ssize_t in_flight # pieces sent or to be sent, not answered yet
     cdef list held                     # pieces to be sent again; None most of the time
@@ -50,7 +56,10 @@ cdef class Client:
     cdef bint wants_write              # EPOLLOUT is armed
     cdef bint saw_end                  # the client sends nothing more
     cdef bint is_closing               # takes no more requests; closed when all is written
-    cdef public bint is_gated          # every request goes to the control plane
+    cdef public bint is_off_road       # every request goes to the control plane
+    cdef bint gated                    # it must log in first
+    cdef bint leaves_at_end            # closed as soon as it sends nothing more, whatever it waits for
+    cdef public bint may_idle          # idle_timeout_s is not for it
     cdef public int reply_mode
     cdef public object state           # what the sessions room keeps of it
     cdef Command last_row

@@ -1,13 +1,18 @@
 """One client: its requests in order, its bytes in and out, why it is stopped."""
 
 # For the type checker only: the compiled class keeps any object as ``state`` and imports nothing.
+from proxy.dataplane.lane import Lane
 from proxy.sessions.state import ClientState
 
 class Client:
     """One client's connection; the engine makes it, and closes it."""
 
     is_gated: bool
-    """Every request goes to the control plane: it must log in first."""
+    """It must log in first: every request goes to the control plane, and few are taken."""
+    is_off_road: bool
+    """Every request goes to the control plane: a session has the client to itself."""
+    may_idle: bool
+    """It is never closed for being idle: it listens."""
     reply_mode: int
     """CLIENT REPLY: 0 on, 1 off, 2 skip the next reply."""
 
@@ -21,6 +26,10 @@ class Client:
     @property
     def id(self) -> int:
         """Number of the connection; never given twice by one engine."""
+
+    @property
+    def lane(self) -> Lane:
+        """How its requests reach the cluster."""
 
     @property
     def in_flight(self) -> int:

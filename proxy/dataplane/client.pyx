@@ -95,6 +95,17 @@ cdef class Client:
             request = following
 
     @property
+    def is_gated(self):
+        """Whether it must log in first; then every request goes to the control plane."""
+        return self.gated
+
+    @is_gated.setter
+    def is_gated(self, bint gated):
+        if gated or self.gated:
+            self.is_off_road = gated
+        self.gated = gated
+
+    @property
     def resp(self):
         """Protocol version the client speaks: 2 or 3."""
         return self.lane.resp
@@ -117,7 +128,7 @@ cdef class Client:
     @property
     def is_closed(self):
         """Whether its connection is gone."""
-        return self.fd < 0
+        return self.fd == GONE
 
     @property
     def fd_number(self):

@@ -25,6 +25,7 @@ cdef class ClientSide(NodeSide):
 
     cdef int _accept(self, int listener) except -1
     cdef int _read_client(self, Client client) except -1
+    cdef int _watch_client(self, Client client) except -1
     cdef int _resume(self, Client client) except -1
     cdef Py_ssize_t _consume(self, Client client, const char* data, Py_ssize_t length) except -1
     cdef RequestScanner _new_scanner(self)

@@ -50,6 +50,16 @@ class ClientSide(NodeSide):
     def use_lane(self, client: Client, lane: Lane) -> None:
         """Send the client's further requests on another lane; it has none in flight."""
 
+    def watch_end(self, client: Client, leaves_at_end: bool) -> None:
+        """Say whether the client is closed as soon as it sends nothing more.
+
+        Otherwise it is closed when it has what it asked for. A client that blocks
+        takes nothing any more once it is gone.
+        """
+
+    def push(self, client: Client, frame: bytes) -> None:
+        """Write a frame that answers no request, behind the replies given so far."""
+
     def resume(self, client: Client) -> None:
         """Let a client go on whose state a hook has changed."""
 

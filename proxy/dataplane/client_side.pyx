@@ -12,7 +12,7 @@ from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, errno
 from posix.unistd cimport close
 
 from proxy.dataplane.buffer cimport Buffer
-from proxy.dataplane.client cimport STALL_OUTPUT
+from proxy.dataplane.client cimport GONE, STALL_OUTPUT
 from proxy.dataplane.frames cimport BROKEN, INLINE, MORE, NOT_A_BULK, WHOLE, Scan
 from proxy.dataplane.frames import FAULTS
 from proxy.dataplane.kernel cimport (
@@ -70,6 +70,25 @@ cdef class ClientSide(NodeSide):
         """Send the client's further requests on another lane; it has none in flight."""
         client.lane = lane
 
+    def watch_end(self, Client client, bint leaves_at_end):
+        """Say whether the client is closed as soon as it sends nothing more.
+
+        Otherwise it is closed when it has what it asked for. A client that blocks
+        takes nothing any more once it is gone.
+        """
+        client.leaves_at_end = leaves_at_end
+        if client.fd >= 0 and not client.saw_end:
+            self._watch_client(client)
+        elif client.fd >= 0 and leaves_at_end:
+            self.close_client(client)
+
+    def push(self, Client client, bytes frame):
+        """Write a frame that answers no request, behind the replies given so far."""
+        if client.fd >= 0 and not client.is_closing:
+            client.output.append(frame, len(frame))
+            self.mark_dirty(client)
+            self.wake()
+
     def resume(self, Client client):
         """Let a client go on whose state a hook has changed."""
         self.mark_resuming(client)
@@ -120,7 +139,7 @@ cdef class ClientSide(NodeSide):
         cdef char* place
         if client.stall or client.is_closing:
             client.reads = False
-            return self._watch(client.fd, False, client.wants_write)
+            return self._watch_client(client)
         if client.input.end == client.input.start:
             received = recv(client.fd, self.inbox, INBOX_BYTES, MSG_DONTWAIT)
             if received > 0:
@@ -144,7 +163,7 @@ cdef class ClientSide(NodeSide):
         if received == 0:
             client.saw_end = True
             client.reads = False
-            self._watch(client.fd, False, client.wants_write)
+            self._watch_client(client)
             return self._close_if_done(client)
         if received < 0 and errno != EAGAIN and errno != EINTR:
             return self._close_client(client, "")
@@ -165,8 +184,12 @@ cdef class ClientSide(NodeSide):
             return self._close_if_done(client)
         if client.stall == 0 and not client.reads and not client.is_closing:
             client.reads = True
-            self._watch(client.fd, True, client.wants_write)
+            self._watch_client(client)
         return 0
+
+    cdef int _watch_client(self, Client client) except -1:
+        return self._watch(client.fd, client.reads, client.wants_write,
+                           client.leaves_at_end and not client.reads)
 
     cdef Py_ssize_t _consume(self, Client client, const char* data, Py_ssize_t length) except -1:
         """Route the whole requests in ``data``; return how many bytes they were."""
@@ -175,7 +198,7 @@ cdef class ClientSide(NodeSide):
         cdef Scan found
         while at < length and client.stall == 0 and not client.is_closing:
             found = scanner.scan(data + at, length - at)
-            if client.is_gated and (scanner.expected > STRANGER_ARGUMENTS or
+            if client.gated and (scanner.expected > STRANGER_ARGUMENTS or
                                     scanner.longest_argument() > STRANGER_ARGUMENT_BYTES):
                 self._fail_protocol(
                     client, "STRANGER_ARGUMENTS" if scanner.expected > STRANGER_ARGUMENTS
@@ -273,11 +296,11 @@ cdef class ClientSide(NodeSide):
         if output.end > output.start:
             if not client.wants_write:
                 client.wants_write = True
-                self._watch(client.fd, client.reads, True)
+                self._watch_client(client)
         elif client.wants_write:
             client.output_allowance = self.client_output_soft_bytes
             client.wants_write = False
-            self._watch(client.fd, client.reads, False)
+            self._watch_client(client)
         if client.stall & STALL_OUTPUT and waiting <= self.client_output_soft_bytes // 2:
             client.stall &= ~STALL_OUTPUT
             client.output_allowance = self.client_output_soft_bytes
@@ -299,7 +322,7 @@ cdef class ClientSide(NodeSide):
         if client.fd < 0:
             return 0
         self._doom(client.fd)
-        client.fd = -1
+        client.fd = GONE
         del self.by_id[client.id]
         self.in_flight -= client.in_flight
         client.orphan()

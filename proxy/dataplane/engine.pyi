@@ -34,6 +34,9 @@ class Engine(ClientSide):
     def add_lane(self, lane: Lane) -> None:
         """Take a lane's pipelines into sweeps and map changes."""
 
+    def remove_lane(self, lane: Lane) -> None:
+        """Close a lane's connections and look after it no more; no client uses it."""
+
     @property
     def command_table(self) -> CommandTable:
         """The command table in use."""

@@ -12,9 +12,9 @@ ledger, recovery, router, sockets, node_side, client_side. As separate objects
 they would call each other for every request.
 """
 
-from proxy.dataplane.client cimport STALL_OUTPUT, Client
+from proxy.dataplane.client cimport GONE, OWN, STALL_OUTPUT, Client
 from proxy.dataplane.kernel cimport (
-    EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, epoll_event, epoll_wait, eventfd_read, monotonic)
+    EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_event, epoll_wait, eventfd_read, monotonic)
 from proxy.dataplane.lane cimport Lane, Pipeline
 from proxy.dataplane.tables cimport CommandTable, SlotMap
 
@@ -70,6 +70,14 @@ cdef class Engine(ClientSide):
     def add_lane(self, Lane lane):
         """Take a lane's pipelines into sweeps and map changes."""
         self.lanes.append(lane)
+
+    def remove_lane(self, Lane lane):
+        """Close a lane's connections and look after it no more; no client uses it."""
+        cdef Pipeline pipeline
+        self.lanes.remove(lane)
+        for pipeline in lane:
+            self.take_back(pipeline)
+            self.drop(pipeline)
 
     @property
     def command_table(self):
@@ -131,6 +139,8 @@ cdef class Engine(ClientSide):
         if isinstance(owner, Client):
             if events & EPOLLOUT and (<Client>owner).fd >= 0:
                 self._write_client(<Client>owner)
+            if events & EPOLLRDHUP and (<Client>owner).leaves_at_end:
+                self._close_client(<Client>owner, "")
             if events & (EPOLLIN | EPOLLHUP | EPOLLERR) and (<Client>owner).fd >= 0:
                 if events & (EPOLLHUP | EPOLLERR) and not (<Client>owner).reads:
                     self._close_client(<Client>owner, "")
@@ -176,6 +186,9 @@ cdef class Engine(ClientSide):
             self.dirty_clients = []
             for client in dirty:
                 client.is_dirty = False
+                if client.fd == OWN:
+                    self.deliver(client)
+                    continue
                 # With EPOLLOUT armed the kernel has no room, but the limits still hold.
                 if client.fd >= 0 and (
                         not client.wants_write or
@@ -202,6 +215,9 @@ cdef class Engine(ClientSide):
             self._watch(fd, True, False)
         self.paused_listeners = []
         self.has_slow_readers = False
+        for client in list(self.own):
+            if client.head is not None and client.head.deadline <= self.now:
+                self.expire(client)
         for client in list(self.by_id.values()):
             if client.head is not None and client.head.deadline <= self.now:
                 self.expire(client)
@@ -218,6 +234,7 @@ cdef class Engine(ClientSide):
                     self.has_slow_readers = True
                 client.output_moved = client.bytes_out
             if self.idle_timeout_s > 0 and client.in_flight == 0 and \
+                    not client.may_idle and \
                     self.now - client.last_active_s > self.idle_timeout_s:
                 self._close_client(client, "idle for longer than clients.idle_timeout_s")
         self.has_full_queues = False

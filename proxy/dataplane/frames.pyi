@@ -66,3 +66,20 @@ class ReplyStream:
         Raises:
             BackendProtocolError: The bytes are not RESP.
         """
+
+def split_frames(data: bytes) -> list[bytes]:
+    """Return the reply frames that lie one behind the other in ``data``.
+
+    Raises:
+        BackendProtocolError: They are not whole, or not RESP.
+    """
+
+def split_array(frame: bytes) -> list[bytes] | None:
+    """Return the frames of an aggregate's elements, of a map's keys and values in turn.
+
+    Returns:
+        None for a null.
+
+    Raises:
+        BackendProtocolError: It is another type.
+    """

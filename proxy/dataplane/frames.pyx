@@ -362,3 +362,32 @@ cdef class ReplyStream:
             self.scanner.reset()
         del self.pending[:start]
         return replies
+
+
+def split_frames(bytes data):
+    """Return the reply frames that lie one behind the other in ``data``.
+
+    Raises:
+        BackendProtocolError: They are not whole, or not RESP.
+    """
+    cdef list frames = ReplyStream().feed(data)
+    if sum(map(len, frames)) != len(data):
+        raise BackendProtocolError("INCOMPLETE")
+    return frames
+
+
+def split_array(bytes frame):
+    """Return the frames of an aggregate's elements, of a map's keys and values in turn.
+
+    Returns:
+        None for a null.
+
+    Raises:
+        BackendProtocolError: It is another type.
+    """
+    head, _, rest = frame.partition(b"\r\n")
+    if head in (b"*-1", b"_"):
+        return None
+    if head[:1] not in (b"*", b"~", b">", b"%"):
+        raise BackendProtocolError("NOT_AN_AGGREGATE")
+    return split_frames(rest)

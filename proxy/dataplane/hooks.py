@@ -29,6 +29,8 @@ class Punt(IntEnum):
     """Keys in several slots, and it cannot be split."""
     GATED = 4
     """The client must authenticate first."""
+    SESSION = 5
+    """A session has the client to itself."""
 
 
 class Action(IntEnum):

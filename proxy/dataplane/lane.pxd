@@ -26,6 +26,9 @@ cdef class Pipeline:
     cdef bint is_wanted                # the control plane knows that a connection is needed
     cdef readonly double heard_at      # last byte, or when it began to owe one
     cdef list waiting_clients          # stopped because this queue is full
+    cdef public object on_push         # takes push frames; None: they are counted and dropped
+    cdef public object on_lost         # called when its connection is gone
+    cdef public bint is_stream         # what comes while it owes nothing goes to on_push
 
     cdef readonly uint64_t requests
     cdef readonly uint64_t bytes_in
@@ -43,6 +46,8 @@ cdef class Pipeline:
 cdef class Lane:
     cdef readonly int resp             # protocol version on its connections
     cdef readonly int width            # connections to each node
+    cdef readonly object key           # what its connections are, for the control plane
+    cdef public object on_pipeline     # called with each pipeline when it is made
     cdef list pipelines                # by node index * width + n; None until needed
 
     cdef Pipeline pipeline(self, int node, uint64_t client_id)

@@ -1,9 +1,16 @@
 """A lane's pipelines: per node, what is to be sent and what waits for its reply."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 class Pipeline:
     """One queue to one node, and the number of its socket while it has one."""
+
+    on_push: Callable[[bytes], object] | None
+    """Takes push frames, inside a tick; None: they are counted and dropped."""
+    on_lost: Callable[[], object] | None
+    """Called, inside a tick, when its connection is gone and its requests are seen to."""
+    is_stream: bool
+    """What comes while it owes no reply goes to ``on_push``: pub/sub in RESP2, MONITOR."""
 
     def __init__(self, lane: Lane, node: int) -> None: ...
     @property
@@ -61,9 +68,17 @@ class Lane:
         resp: Protocol version, 2 or 3.
         width: Connections to each node. A client always uses the same one of
             them, so its own requests to a node stay in order.
+        key: What else its connections are; only the control plane looks at it.
     """
 
-    def __init__(self, resp: int, width: int = 1) -> None: ...
+    on_pipeline: Callable[[Pipeline], object] | None
+    """Called with each pipeline when it is made, before anything is queued on it."""
+
+    def __init__(self, resp: int, width: int = 1, key: object = None) -> None: ...
+    @property
+    def key(self) -> object:
+        """What its connections are: protocol, user, database."""
+
     @property
     def resp(self) -> int:
         """Protocol version on its connections."""

@@ -128,10 +128,12 @@ cdef class Lane:
         resp: Protocol version, 2 or 3.
         width: Connections to each node. A client always uses the same one of
             them, so its own requests to a node stay in order.
+        key: What else its connections are; only the control plane looks at it.
     """
 
-    def __cinit__(self, int resp, int width=1):
+    def __cinit__(self, int resp, int width=1, object key=None):
         self.resp = resp
+        self.key = key
         self.width = width
         self.pipelines = []
 
@@ -145,6 +147,8 @@ cdef class Lane:
         if found is None:
             found = Pipeline(self, node)
             self.pipelines[at] = found
+            if self.on_pipeline is not None:
+                self.on_pipeline(found)
         return found
 
     def pipeline_to(self, int node):

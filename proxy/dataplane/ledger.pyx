@@ -108,6 +108,7 @@ cdef class Ledger:
     cdef int _append(self, Pipeline pipeline, Request request) except -1:
         request.state = WAITING
         request.was_sent = False
+        request.extra = request.leading + request.asking
         pipeline.push(request)
         if pipeline.fd < 0:
             if not pipeline.is_wanted:

@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from proxy.dataplane.lane cimport Pipeline
+from proxy.dataplane.request cimport Block, Request
 from proxy.dataplane.sockets cimport Sockets
 
 
@@ -13,6 +14,9 @@ cdef class NodeSide(Sockets):
 
     cdef int _read_pipeline(self, Pipeline pipeline) except -1
     cdef Py_ssize_t _take_replies(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
+    cdef int _take_push(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
+    cdef int _take_leading(self, Request request, const char* data, Py_ssize_t length) except -1
+    cdef int _take_last(self, Block block, const char* data, Py_ssize_t length) except -1
     cdef int _take_reply(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
     cdef int _write_pipeline(self, Pipeline pipeline) except -1
     cdef int _drop_given_up(self, Pipeline pipeline) except -1

@@ -31,12 +31,15 @@ class NodeSide(Sockets):
         pipeline: Pipeline,
         frame: bytes,
         on_done: Callable[[bytes | BackendUnavailable], object],
+        replies: int = 1,
     ) -> Request:
-        """Send a request of the proxy's own.
+        """Send a request of the proxy's own to one node, whatever that says to it.
 
         Args:
-            on_done: Called once, inside a tick, with the reply frame as bytes or
+            frame: One command or several in a row; nothing comes between them.
+            on_done: Called once, inside a tick, with all reply frames in a row, or
                 with ``BackendUnavailable``.
+            replies: How many commands ``frame`` holds.
 
         Returns:
             A token for ``abandon``.

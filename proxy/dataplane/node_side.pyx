@@ -13,7 +13,7 @@ from libc.string cimport memcmp, memcpy, memset
 from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.frames cimport BROKEN, WHOLE, ReplyScanner, Scan
 from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, recv, send, sendmsg
-from proxy.dataplane.request cimport ANSWERED, Request
+from proxy.dataplane.request cimport ANSWERED, Block, Request
 from proxy.dataplane.sockets cimport INBOX_BYTES, OUTBOX_BYTES, READ_AHEAD_BYTES
 
 cdef enum:
@@ -68,17 +68,22 @@ cdef class NodeSide(Sockets):
             self._close_pipeline(pipeline)
             self.wake()
 
-    def submit(self, Pipeline pipeline, bytes frame, on_done):
-        """Send a request of the proxy's own.
+    def submit(self, Pipeline pipeline, bytes frame, on_done, int replies=1):
+        """Send a request of the proxy's own to one node, whatever that says to it.
 
         Args:
-            on_done: Called once, inside a tick, with the reply frame as bytes or
+            frame: One command or several in a row; nothing comes between them.
+            on_done: Called once, inside a tick, with all reply frames in a row, or
                 with ``BackendUnavailable``.
+            replies: How many commands ``frame`` holds.
 
         Returns:
             A token for ``abandon``.
         """
-        cdef Request request = Request.__new__(Request)
+        cdef Block request = Block.__new__(Block)
+        request.leading = replies - 1
+        if replies > 1:
+            request.replies = bytearray()
         request.set_frame(frame, len(frame))
         request.on_done = on_done
         request.node = pipeline.node
@@ -162,18 +167,50 @@ cdef class NodeSide(Sockets):
                 return at
         return at
 
-    cdef int _take_reply(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1:
-        cdef Request request
-        if data[0] == b">":
+    cdef int _take_push(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1:
+        """Hand on what no request asked for."""
+        if pipeline.on_push is None:
             self.pushes_dropped += 1
-            return 0
-        request = pipeline.sent_head
-        if request is None:
-            return self._close_pipeline(pipeline)
+        else:
+            self.wants_yield = True
+            pipeline.on_push(data[:length])
+        return 0
+
+    cdef int _take_leading(self, Request request, const char* data, Py_ssize_t length) except -1:
+        """Take a reply before the one that counts: to ASKING, or inside a block."""
+        request.extra -= 1
         if request.asking:
             request.asking = False
             return 0
+        return (<Block>request).note(data, length, data[0] == b"-" and is_refusal(data, length))
+
+    cdef int _take_last(self, Block block, const char* data, Py_ssize_t length) except -1:
+        """Take the last reply of a block: all of it has run, or nothing."""
+        cdef bytes frames
+        block.note(data, length, data[0] == b"-" and is_refusal(data, length))
+        if block.refusal is not None and block.state != ANSWERED and block.client is not None:
+            frames = block.refusal
+            block.begin_again()
+            return self.refused(block, frames, len(frames))
+        if block.replies is None:
+            return self.answer(block, data, length)
+        frames = bytes(block.replies)
+        return self.answer(block, frames, len(frames))
+
+    cdef int _take_reply(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1:
+        cdef Request request
+        if data[0] == b">":
+            return self._take_push(pipeline, data, length)
+        request = pipeline.sent_head
+        if request is None:
+            if pipeline.is_stream:
+                return self._take_push(pipeline, data, length)
+            return self._close_pipeline(pipeline)
+        if request.extra:
+            return self._take_leading(request, data, length)
         pipeline.pop_sent()
+        if request.leading:
+            return self._take_last(<Block>request, data, length)
         if data[0] == b"-" and is_refusal(data, length):
             return self.refused(request, data, length)
         if request.state == ANSWERED:

@@ -10,7 +10,7 @@ client hears that the outcome is unknown (law 4).
 
 from libc.stdlib cimport free
 
-from proxy.dataplane.client cimport STALL_HELD
+from proxy.dataplane.client cimport GONE, STALL_HELD
 from proxy.dataplane.frames cimport Arg, RequestScanner
 from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.hooks import Action
@@ -43,6 +43,10 @@ cdef class Recovery(Ledger):
             request.node, line, request.redirects, request.attempts)
         if action == Action.PASS:
             return self.answer(request, line, length)
+        if action == Action.ASK and request.leading:
+            # Inside MULTI a server takes no ASKING: wait until the slot has moved.
+            action = Action.BY_MAP
+            delay_s = UNCOVERED_RETRY_S
         request.keep_reply(line, length)
         request.ask_node = place if action == Action.ASK else -1
         if action == Action.BY_MAP and request.slot == NO_SLOT and place >= 0:
@@ -75,7 +79,7 @@ cdef class Recovery(Ledger):
         cdef int node
         cdef dict targets
         client.is_settled = False
-        if client.fd < 0 or not client.held or <Py_ssize_t>len(client.held) < client.in_flight:
+        if client.fd == GONE or not client.held or <Py_ssize_t>len(client.held) < client.in_flight:
             return 0
         for request in client.held:
             if request.not_before > self.now:

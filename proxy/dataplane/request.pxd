@@ -40,6 +40,8 @@ cdef class Request:
     cdef int losses                # times its connection was lost after it was sent
     cdef int ask_node              # node to ask next, with ASKING; -1: by the slot map
     cdef bint asking               # ASKING goes out before it, and that reply is still to come
+    cdef int leading               # replies of its frame before the one that counts; only of a Block
+    cdef int extra                 # replies still to come before the one that counts
     cdef int node                  # node it was last sent to; -1: none yet
     cdef bint was_sent             # to a node, at least its beginning, with no reply so far
     cdef double not_before         # monotonic seconds: earliest time to send it again
@@ -51,3 +53,11 @@ cdef class Request:
     cdef void keep_reply(self, const char* data, Py_ssize_t length) except *
     cdef void drop_reply(self) noexcept
     cdef void drop_frame(self) noexcept
+
+
+cdef class Block(Request):
+    cdef bytes refusal             # the first of its replies that says that it was not run
+    cdef bytearray replies         # all of them, for whoever wants more than the last; else None
+
+    cdef int note(self, const char* data, Py_ssize_t length, bint is_refusal) except -1
+    cdef int begin_again(self) except -1

@@ -70,3 +70,26 @@ cdef class Request:
             raise MemoryError
         memcpy(self.reply, data, length)
         self.reply_length = length
+
+
+cdef class Block(Request):
+    """Several commands that go to one node in one piece: MULTI, what it holds, EXEC.
+
+    Nothing of anybody else's comes between them. Either all of it runs, or none:
+    if one of them is refused, so is EXEC.
+    """
+
+    cdef int note(self, const char* data, Py_ssize_t length, bint is_refusal) except -1:
+        """Take one of its replies."""
+        if is_refusal and self.refusal is None:
+            self.refusal = data[:length]
+        if self.replies is not None:
+            self.replies += data[:length]
+        return 0
+
+    cdef int begin_again(self) except -1:
+        """Forget the replies of a try that was refused."""
+        self.refusal = None
+        if self.replies is not None:
+            self.replies.clear()
+        return 0

@@ -14,6 +14,7 @@ cdef class Router(Recovery):
     cdef CommandTable table
     cdef int* key_slots
     cdef Py_ssize_t key_slots_capacity
+    cdef set own                         # askers: requests of the proxy's own on the hot road
     cdef bint has_full_queues            # some client may be stopped by a node's full queue
     cdef public double request_timeout_s
     cdef public Py_ssize_t node_queue_soft_bytes
@@ -35,4 +36,5 @@ cdef class Router(Recovery):
                               RequestScanner scanner) except -1
     cdef bint _punt_in_place(self, Client client, object reason, Command command,
                              const char* frame, RequestScanner scanner) except -1
+    cdef int deliver(self, Client asker) except -1
     cdef int _punt(self, Client client, object reason, Command command, list args) except -1

@@ -11,10 +11,12 @@ not routed by a newer map until they are answered. The other is in recovery.pyx.
 
 from libc.stdlib cimport free, realloc
 
-from proxy.dataplane.client cimport STALL_DRAIN, STALL_IN_FLIGHT, STALL_NODE, STALL_PUNT
+from proxy.dataplane.client cimport GONE, OWN, STALL_DRAIN, STALL_IN_FLIGHT, STALL_NODE, STALL_PUNT
 from proxy.dataplane.gather cimport Gather, split
+from proxy.dataplane.request cimport Block
 from proxy.dataplane.hooks import Punt
-from proxy.dataplane.lane cimport Pipeline
+from proxy.dataplane.kernel cimport monotonic
+from proxy.dataplane.lane cimport Lane, Pipeline
 from proxy.dataplane.tables cimport (
     ASK_SERVER, FORWARD, NO_NODE, NO_SLOT, SESSION, SPLIT, find_keys, has_word, slot_of)
 
@@ -23,6 +25,7 @@ cdef object PUNT_UNKNOWN = Punt.UNKNOWN
 cdef object PUNT_ARITY = Punt.ARITY
 cdef object PUNT_CROSS_SLOT = Punt.CROSS_SLOT
 cdef object PUNT_GATED = Punt.GATED
+cdef object PUNT_SESSION = Punt.SESSION
 
 
 cdef class Router(Recovery):
@@ -30,6 +33,7 @@ cdef class Router(Recovery):
 
     def __cinit__(self, *args, **kwargs):
         self.table = CommandTable(())
+        self.own = set()
 
     def __dealloc__(self):
         free(self.key_slots)
@@ -45,7 +49,7 @@ cdef class Router(Recovery):
         cdef Py_ssize_t argc = scanner.count, i
         cdef int slot
         command = self.table.find(frame, scanner.args, argc)
-        if client.is_gated or command is None or command.road >= 2:
+        if client.is_off_road or command is None or command.road >= 2:
             return self._leave_hot_road(client, command, frame, scanner)
         if argc < -command.arity if command.arity < 0 else argc != command.arity:
             return self._punt_in_place(client, PUNT_ARITY, command, frame, scanner)
@@ -174,7 +178,7 @@ cdef class Router(Recovery):
 
     cdef bint _leave_hot_road(self, Client client, Command command, const char* frame,
                               RequestScanner scanner) except -1:
-        if command is not None and command.in_place and not client.is_gated:
+        if command is not None and command.in_place and not client.is_off_road:
             if scanner.count < -command.arity if command.arity < 0 \
                     else scanner.count != command.arity:
                 return self._punt_in_place(client, PUNT_ARITY, command, frame, scanner)
@@ -182,8 +186,10 @@ cdef class Router(Recovery):
         if client.in_flight > 0:
             client.stall |= STALL_DRAIN
             return False
-        if client.is_gated:
+        if client.gated:
             reason = PUNT_GATED
+        elif client.is_off_road:
+            reason = PUNT_SESSION
         elif command is None:
             reason = PUNT_UNKNOWN
         elif scanner.count < -command.arity if command.arity < 0 \
@@ -199,7 +205,7 @@ cdef class Router(Recovery):
         return True
 
     cdef int _punt(self, Client client, object reason, Command command, list args) except -1:
-        cdef Request request = Request.__new__(Request)
+        cdef Block request = Block.__new__(Block)
         cdef bytes reply
         self.requests += 1
         self.punts += 1
@@ -235,18 +241,21 @@ cdef class Router(Recovery):
         self.mark_resuming(client)
         self.wake()
 
-    def forward_punt(self, Client client, bytes frame, int slot, bint is_write):
+    def forward_punt(self, Client client, bytes frame, int slot, bint is_write, int replies=1):
         """Send the request that ``punt`` left open to the node of ``slot`` after all.
 
         Args:
             slot: NO_SLOT (-1) for any primary.
+            replies: How many commands ``frame`` holds, if it is a block (MULTI ... EXEC)
+                of which all or nothing runs. The client gets the last reply.
         """
-        cdef Request request = client.punted
+        cdef Block request = <Block>client.punted
         if request is None:
             return
         client.punted = None
         client.stall &= ~STALL_PUNT
         client.obey_reply_mode(request)
+        request.leading = replies - 1
         client.in_flight -= 1
         self.in_flight -= 1
         request.set_frame(frame, len(frame))
@@ -257,3 +266,55 @@ cdef class Router(Recovery):
         self._send(client, request, self._owner_of(client, request))
         self.mark_resuming(client)
         self.wake()
+
+    # ---- requests of the proxy's own that take the hot road -------------------------
+
+    def ask(self, Lane lane, bytes frame, on_done, int slot=NO_SLOT, bint is_write=True,
+            int replies=1, timeout_s=None):
+        """Send a request of the proxy's own as if a client had: routed, redirected, patient.
+
+        Args:
+            on_done: Called once, inside a tick, with the reply frame; of a block with all
+                reply frames in a row, or with one error frame if it did not run or its
+                outcome is unknown.
+            slot: NO_SLOT (-1) for any primary.
+            replies: As of ``forward_punt``.
+            timeout_s: Other than ``request_timeout_s``.
+
+        Returns:
+            A token for ``forget``.
+        """
+        cdef Client asker = Client(0, OWN, lane, self.now, self)
+        cdef Block request = Block.__new__(Block)
+        request.slot = slot
+        request.is_write = is_write
+        request.set_frame(frame, len(frame))
+        request.leading = replies - 1
+        if replies > 1:
+            request.replies = bytearray()
+        request.deadline = monotonic() + (self.request_timeout_s if timeout_s is None
+                                          else timeout_s)
+        asker.on_done = on_done
+        asker.generation = self.slots.generation
+        self.own.add(asker)
+        asker.enqueue(request)
+        self._send(asker, request, self._owner_of(asker, request))
+        self.wake()
+        return asker
+
+    def forget(self, Client asker):
+        """Take no interest any more in a request of ``ask``; it may run nevertheless."""
+        if asker.fd == OWN:
+            asker.fd = GONE
+            self.own.discard(asker)
+            self.in_flight -= asker.in_flight
+            asker.orphan()
+
+    cdef int deliver(self, Client asker) except -1:
+        """Hand out the reply to a request of ``ask``."""
+        cdef bytes reply = asker.output.data[asker.output.start:asker.output.end]
+        asker.fd = GONE
+        self.own.discard(asker)
+        self.wants_yield = True
+        asker.on_done(reply)
+        return 0

@@ -22,6 +22,6 @@ cdef class Sockets(Router):
 
     cdef int _own(self, int fd, object owner) except -1
     cdef int _add(self, int fd) except -1
-    cdef int _watch(self, int fd, bint reads, bint writes) except -1
+    cdef int _watch(self, int fd, bint reads, bint writes, bint end=*) except -1
     cdef int _doom(self, int fd) except -1
     cdef int _close_doomed(self) except -1

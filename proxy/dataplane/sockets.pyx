@@ -11,7 +11,8 @@ from posix.unistd cimport close
 
 from proxy.dataplane.kernel cimport (
     EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
-    EPOLLIN, EPOLLOUT, epoll_create1, epoll_ctl, epoll_event, eventfd, eventfd_write, monotonic)
+    EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_create1, epoll_ctl, epoll_event, eventfd,
+    eventfd_write, monotonic)
 
 
 cdef class Sockets(Router):
@@ -62,9 +63,10 @@ cdef class Sockets(Router):
             raise OSError(errno, "epoll_ctl")
         return 0
 
-    cdef int _watch(self, int fd, bint reads, bint writes) except -1:
+    cdef int _watch(self, int fd, bint reads, bint writes, bint end=False) except -1:
         cdef epoll_event event
-        event.events = (EPOLLIN if reads else 0) | (EPOLLOUT if writes else 0)
+        event.events = (EPOLLIN if reads else 0) | (EPOLLOUT if writes else 0) \
+            | (EPOLLRDHUP if end else 0)
         event.data.fd = fd
         epoll_ctl(self.epoll, EPOLL_CTL_MOD, fd, &event)
         return 0

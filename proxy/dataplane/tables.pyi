@@ -36,6 +36,9 @@ class CommandTable:
     def keys_of(self, *args: bytes) -> tuple[Command | None, list[bytes]]:
         """Return (row, keys) of a request, as the hot road finds them."""
 
+    def key_places(self, *args: bytes) -> tuple[Command | None, list[int]]:
+        """Return (row, which arguments are keys) of a request, as the hot road finds them."""
+
 class SlotMap:
     """Which node serves each slot: an immutable value, replaced whole.
 

@@ -271,6 +271,11 @@ cdef class CommandTable:
 
     def keys_of(self, *args):
         """Return (row, keys) of a request, as the hot road finds them."""
+        command, places = self.key_places(*args)
+        return command, [args[place] for place in places]
+
+    def key_places(self, *args):
+        """Return (row, which arguments are keys) of a request, as the hot road finds them."""
         cdef KeyList keys = KeyList()
         cdef Command command
         cdef Arg* places = <Arg*>malloc(len(args) * sizeof(Arg))
@@ -287,7 +292,7 @@ cdef class CommandTable:
             if command is None:
                 return None, []
             find_keys(command, frame, places, len(args), keys)
-            return command, [args[keys.index[i]] for i in range(keys.count)]
+            return command, [keys.index[i] for i in range(keys.count)]
         finally:
             free(places)
 

@@ -379,6 +379,11 @@ def replies_differ(command: bytes) -> bytes:
     return error(b"ERR the servers' replies to '%b' cannot be merged; its parts ran" % command)
 
 
+def limit_reached(setting: bytes, limit: int) -> bytes:
+    """A client needs one more of something than the setting allows at a time."""
+    return error(b"ERR limit reached: %b = %d" % (setting, limit))
+
+
 def internal_error() -> bytes:
     """The proxy has met a bug of its own: please report it with the traceback in its log."""
     return error(b"ERR internal error of the proxy; its log has the traceback")

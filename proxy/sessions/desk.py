@@ -8,6 +8,7 @@ became a task is stopped until ``finish_punt``, so its order holds.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import hiredis
@@ -20,18 +21,20 @@ from proxy.commands.spec import Road
 from proxy.commands.table import is_denied
 from proxy.control.fanout import fan_out
 from proxy.control.nodes import Nodes
-from proxy.control.pools import Pools
+from proxy.control.pools import LaneKey, Pools
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Punt
 from proxy.dataplane.tables import Command
-from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.errors import BackendProtocolError, BackendUnavailable, LimitReached
 from proxy.resp import replies
 from proxy.resp.decode import decode
 from proxy.resp.encode import encode_command
 from proxy.sessions import local
 from proxy.sessions.context import ClientView
 from proxy.sessions.passwords import PasswordBook
+from proxy.sessions.roads import SESSION_ROADS
+from proxy.sessions.session import Session
 
 log = structlog.get_logger()
 
@@ -70,12 +73,12 @@ class Desk:
         max_clients: int,
         timeout_s: float,
     ) -> None:
+        self.engine = engine
         self.nodes = nodes
+        self.pools = pools
         self.expose_cluster = expose_cluster
         self.server_name = b"redis"
         self.server_version = b"7.0.0"
-        self._engine = engine
-        self._pools = pools
         self._passwords = passwords
         self._install_commands = install_commands
         self._ask_unknown = ask_unknown
@@ -85,6 +88,8 @@ class Desk:
         self._tasks_send, self._tasks_receive = trio.open_memory_channel[
             tuple[Client, Awaitable[bytes | None]]
         ](max_clients)
+        self._sessions: dict[Client, Session] = {}
+        self._scopes: dict[Client, trio.CancelScope] = {}
 
     async def run(self) -> None:
         """Run the tasks of punts that have to wait, for ever."""
@@ -120,14 +125,16 @@ class Desk:
         match reason:
             case Punt.GATED:
                 return self._answer_stranger(client, command, args)
+            case Punt.SESSION:
+                return self._sessions[client].take(client, command, args)
             case Punt.UNKNOWN:
-                self._start(client, self._serve_unknown(client, args))
+                self.start(client, self._serve_unknown(client, args))
             case Punt.ARITY if command is not None:
                 return _miscounted(command, args)
             case Punt.CROSS_SLOT if command is not None:
                 return replies.cross_slot(command.name)
             case _ if command is not None:
-                return self._serve(client, command, args)
+                return self._serve_known(client, command, args)
             case _:
                 raise AssertionError(f"{reason!r} without a row")
         return None
@@ -144,29 +151,50 @@ class Desk:
         client.is_gated = not client.state.authenticated
         return reply
 
-    def _serve(self, client: Client, command: Command, args: list[bytes]) -> bytes | None:
+    def refuse(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
+        """Return the error for a request that no server would begin to run, or None."""
+        if command is None:
+            return replies.unknown_command(args[0], args[1:])
+        if not command.spec.takes(len(args)):
+            return _miscounted(command, args)
+        return self._deny(command) if command.spec.road is Road.DENIED else None
+
+    def serve(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
+        """Serve a request as if no session had the client; it has been checked."""
+        if command is None:
+            self.start(client, self._serve_unknown(client, args))
+            return None
+        return self._serve_known(client, command, args)
+
+    def _serve_known(self, client: Client, command: Command, args: list[bytes]) -> bytes | None:
         match command.spec.road:
             case Road.LOCAL:
                 return self._serve_local(client, args)
             case Road.FAN_OUT:
-                self._start(client, fan_out(command.spec, args, resp=client.resp, nodes=self.nodes))
+                self.start(client, fan_out(command.spec, args, resp=client.resp, nodes=self.nodes))
             case Road.ASK_SERVER:
-                self._start(client, self._serve_by_getkeys(client, command, args))
-            case Road.DENIED if command.name.startswith(b"cluster|") and not self.expose_cluster:
-                return replies.cluster_disabled()
-            case Road.DENIED if is_denied(command.name, self._denied):
-                return replies.denied(command.name)
+                self.start(client, self._serve_by_getkeys(client, command, args))
             case Road.DENIED:
-                return replies.unsupported(command.name)
+                return self._deny(command)
             case _:
                 # SESSION, and what only its BLOCK option makes one.
-                return replies.needs_session(command.name)
+                handler = SESSION_ROADS.get(command.name)
+                if handler is None:
+                    return replies.needs_session(command.name)
+                return handler(self, client, command, args)
         return None
+
+    def _deny(self, command: Command) -> bytes:
+        if command.name.startswith(b"cluster|") and not self.expose_cluster:
+            return replies.cluster_disabled()
+        if is_denied(command.name, self._denied):
+            return replies.denied(command.name)
+        return replies.unsupported(command.name)
 
     def _serve_local(self, client: Client, args: list[bytes]) -> bytes | None:
         waiting = local.find_async(args)
         if waiting is not None:
-            self._start(client, waiting(self, client, args))
+            self.start(client, waiting(self, client, args))
             return None
         handler = local.find_sync(args)
         if handler is None:
@@ -178,13 +206,27 @@ class Desk:
 
     # ---- what has to wait ---------------------------------------------------------
 
-    def _start(self, client: Client, work: Awaitable[bytes | None]) -> None:
+    def start(self, client: Client, work: Awaitable[bytes | None]) -> None:
+        """Run a task whose result is the reply to the client's open request."""
         self._tasks_send.send_nowait((client, work))
 
     async def _finish(self, client: Client, work: Awaitable[bytes | None]) -> None:
-        """Bring a task's answer to its client."""
+        """Bring a task's answer to its client; end it when the client goes."""
+        with trio.CancelScope() as scope:
+            if client.is_closed:
+                scope.cancel()
+            self._scopes[client] = scope
+            try:
+                await self._answer(client, work)
+            finally:
+                if self._scopes.get(client) is scope:
+                    del self._scopes[client]
+
+    async def _answer(self, client: Client, work: Awaitable[bytes | None]) -> None:
         try:
             reply = await work
+        except LimitReached as problem:
+            reply = replies.limit_reached(problem.setting.encode(), problem.limit)
         except BackendUnavailable as problem:
             log.warning("no reply from the cluster", problem=str(problem))
             reply = (
@@ -199,7 +241,7 @@ class Desk:
             log.exception("bug in a task", command=client.last_command)
             reply = replies.internal_error()
         if reply is not None:
-            self._engine.finish_punt(client, reply)
+            self.engine.finish_punt(client, reply)
 
     async def _serve_unknown(self, client: Client, args: list[bytes]) -> bytes | None:
         """Ask a server about a command without a row: a module may have been loaded since."""
@@ -227,7 +269,7 @@ class Desk:
             return replies.keys_unknown(args[0])
         if len(slots) > 1:
             return replies.cross_slot(args[0].lower())
-        self._engine.forward_punt(
+        self.engine.forward_punt(
             client,
             encode_command(*args),
             slots.pop() if slots else NO_SLOT,
@@ -241,6 +283,27 @@ class Desk:
             raise BackendUnavailable("no primary is known", sent=False)
         return primaries[client.id % len(primaries)]
 
+    # ---- sessions -----------------------------------------------------------------
+
+    def begin(self, client: Client, session: Session) -> None:
+        """Give the client to a session: all its further requests come to ``take``."""
+        self._sessions[client] = session
+        client.is_off_road = True
+
+    def end(self, client: Client) -> None:
+        """Let the client back to the hot road; without effect if it has no session."""
+        if self._sessions.pop(client, None) is not None:
+            client.is_off_road = client.is_gated
+
+    def client_closed(self, client: Client) -> None:
+        """End what was going on for a client that is gone."""
+        session = self._sessions.pop(client, None)
+        if session is not None:
+            session.closed()
+        scope = self._scopes.get(client)
+        if scope is not None:
+            scope.cancel()
+
     # ---- what local handlers see of the proxy ----------------------------------------
 
     @property
@@ -250,15 +313,18 @@ class Desk:
 
     def clients(self) -> Iterable[Client]:
         """Return every open client connection."""
-        return list(self._engine.clients.values())
+        return list(self.engine.clients.values())
 
     def find_client(self, client_id: int) -> Client | None:
         """Return the open connection with this number, or None."""
-        return self._engine.clients.get(client_id)
+        return self.engine.clients.get(client_id)
 
     def use_resp(self, client: ClientView, version: int) -> None:
         """Serve a client over the connections of another protocol version."""
-        self._engine.use_lane(self._engine.clients[client.id], self._pools.lane(version))
+        found = self.engine.clients[client.id]
+        key = found.lane.key
+        assert isinstance(key, LaneKey)
+        self.engine.use_lane(found, self.pools.lane(replace(key, resp=version)))
 
     def has_user(self, user: bytes) -> bool:
         """Return whether there is a user of this name."""

@@ -56,7 +56,7 @@ class Served:
     def close_connections_to_nodes(self) -> None:
         """Close what a proxy leaves open when it ends with its process."""
         for resp in (2, 3):
-            for pipeline in self.proxy.pools.lane(resp):
+            for pipeline in self.proxy.pools.lane_for(resp):
                 self.engine.drop(pipeline)
         self.engine.tick(0)
 

@@ -292,7 +292,7 @@ async def test_requests_that_wait_for_one_node(cluster: FakeCluster) -> None:
             await client.ask("SET", key, "x" * KIBIBYTE)
         other = await served.connect()
         assert await other.call("SET", cluster.key_of(lively), 1) == b"+OK\r\n"
-        lane = served.proxy.pools.lane(2)
+        lane = served.proxy.pools.lane_for(2)
         number = served.proxy.routes.number(dead.address)
         assert soft < lane.pipeline_to(number).unsent_bytes <= soft + 1200
 
@@ -319,7 +319,7 @@ async def test_a_full_queue_of_expired_requests_makes_room_for_others(
 
         for client, key in zip(clients, keys, strict=True):
             await client.expect(replies.never_sent(key_slot(key), 0.2))
-        lane = served.proxy.pools.lane(2)
+        lane = served.proxy.pools.lane_for(2)
         pipeline = lane.pipeline_to(served.proxy.routes.number(dead.address))
         await until(lambda: pipeline.unsent_bytes == 0)
 

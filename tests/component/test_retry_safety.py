@@ -19,7 +19,7 @@ MEBIBYTE = 1 << 20
 def pipeline_to(served: Served, number: int) -> Pipeline:
     """Return the RESP2 pipeline to a node of the cluster."""
     address = served.topology.nodes[number].address
-    return served.proxy.pools.lane(2).pipeline_to(served.proxy.routes.number(address))
+    return served.proxy.pools.lane_for(2).pipeline_to(served.proxy.routes.number(address))
 
 
 @pytest.mark.parametrize("fate", Fate)

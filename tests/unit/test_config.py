@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from proxy.cluster.addresses import Address
-from proxy.config import Commands, Settings, known_keys, load_settings
+from proxy.config import Commands, Settings
 from proxy.errors import ConfigError
+from proxy.sources import known_keys, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "proxy.toml"
 

@@ -1,0 +1,146 @@
+"""Where the settings' values come from, and what is said when one is wrong.
+
+Strategy: a value comes from a flag, else from the environment
+(``SLOTWAY_<TABLE>__<KEY>``), else from the file, else it is the default. A key that
+does not exist is refused wherever it stands, so that a misspelling never goes
+unnoticed.
+
+Cost: read once, at start.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from proxy.config import Settings
+from proxy.errors import ConfigError
+
+ENV_PREFIX = "SLOTWAY_"
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, where the tables split their lists themselves; none of it is JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: object) -> object:
+        """Return the text as it is."""
+        return value
+
+
+def load_settings(
+    path: Path | None = None, flags: Mapping[str, Mapping[str, object]] | None = None
+) -> Settings:
+    """Read the settings from flags, environment and file, in this order of precedence.
+
+    Args:
+        path: The TOML file; None if there is none.
+        flags: What the command line gave, by table and key; nothing for
+            flags that were not given.
+
+    Raises:
+        ConfigError: Something is wrong; it names what, and what is allowed.
+    """
+    from_flags = {table: dict(values) for table, values in (flags or {}).items()}
+    from_file = {} if path is None else _read_toml(path)
+
+    class Loader(Settings, BaseSettings):
+        model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__")
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: object, **__: object
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (
+                InitSettingsSource(settings_cls, from_flags),
+                _Environment(settings_cls),
+                InitSettingsSource(settings_cls, from_file),
+            )
+
+    _refuse_unknown_variables()
+    try:
+        loaded = Loader.model_validate({})
+    except ValidationError as problem:
+        raise _explain(problem, from_flags, from_file) from None
+    return Settings.model_validate({name: getattr(loaded, name) for name in Settings.model_fields})
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as problem:
+        given = problem.strerror or "an error"
+    except ValueError as problem:  # not TOML, or not UTF-8
+        given = str(problem)
+    raise ConfigError(key=str(path), given=given, allowed="a TOML file")
+
+
+def known_keys() -> list[str]:
+    """Return every ``table.key``, in the order of the models."""
+    defaults = Settings()
+    return [
+        f"{table}.{key}"
+        for table in Settings.model_fields
+        for key in type(getattr(defaults, table)).model_fields
+    ]
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse a variable that is meant for us and names no key.
+
+    Only with two underscores is it meant for us: Kubernetes itself sets
+    SLOTWAY_PORT and the like for a service of the name slotway.
+    """
+    known = [ENV_PREFIX + key.replace(".", "__").upper() for key in known_keys()]
+    for name in os.environ:
+        if name.upper().startswith(ENV_PREFIX) and "__" in name and name.upper() not in known:
+            nearest = _nearest(name.upper(), known)
+            raise ConfigError(key=name, given="a variable that names no key", allowed=nearest)
+
+
+def _explain(
+    problem: ValidationError, from_flags: Mapping[str, object], from_file: Mapping[str, object]
+) -> ConfigError:
+    """Return pydantic's first finding in words, and where the value came from."""
+    found = problem.errors(include_url=False)[0]
+    place = [str(word) for word in found["loc"]]
+    key = ".".join(place[:2])
+    if found["type"] == "extra_forbidden":
+        # The value is not shown: it may be a password under a misspelt key.
+        known = known_keys() if len(place) > 1 else list(Settings.model_fields)
+        return ConfigError(key=key, given="a key that does not exist", allowed=_nearest(key, known))
+    variable = ENV_PREFIX + "__".join(place[:2]).upper()
+    if _has(from_flags, place):
+        origin = "on the command line"
+    elif variable in {name.upper() for name in os.environ}:
+        origin = f"in {variable}"
+    else:
+        origin = "in the file" if _has(from_file, place) else "by default"
+    value = "a secret" if key.endswith(".password") else repr(found["input"])
+    allowed = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if found["type"] == "model_type":
+        allowed = "a table of keys"
+    return ConfigError(key=key, given=f"{value} {origin}", allowed=allowed)
+
+
+def _has(source: Mapping[str, object], place: list[str]) -> bool:
+    """Return whether a source has a value for this table and key."""
+    table = source.get(place[0])
+    return place[1] in table if isinstance(table, Mapping) and place[1:] else table is not None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"{close[0]} is the nearest" if close else ", ".join(known)
