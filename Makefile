@@ -7,12 +7,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard proxy/dataplane/*.pyx proxy/dataplane/*.pxd)
 
-.PHONY: demo test unit live lint types layers check soak fuzz sanitize compare clean
+.PHONY: demo test unit live compat lint types layers check soak fuzz sanitize compare clean
 
 demo: $(VENV)/.built            ## a cluster of six servers, the proxy, and a tour of what it survives
 	$(BIN)/slotway demo --tour
 
-test: $(VENV)/.built            ## every test, on every engine that is installed
+test: $(VENV)/.compat  ## every test, on every engine that is installed
 	$(BIN)/python -m pytest -q
 
 unit: $(VENV)/.built            ## the pure tests only: seconds
@@ -20,6 +20,9 @@ unit: $(VENV)/.built            ## the pure tests only: seconds
 
 live: $(VENV)/.built            ## the tests against real clusters only
 	$(BIN)/python -m pytest -q tests/live
+
+compat: $(VENV)/.compat  ## real applications through the proxy
+	$(BIN)/python -m pytest -q -rs tests/compat
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check .
@@ -67,6 +70,14 @@ $(VENV)/.built: $(VENV)/.made $(SOURCES)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
 	touch $@
 
+# The applications that tests/compat runs. What needs Node.js is skipped, with a line that
+# says so, where there is none or its packages cannot be had.
+$(VENV)/.compat: $(VENV)/.built tests/compat/node/package-lock.json
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'slotway[compat]'
+	if command -v npm >/dev/null; then \
+	    npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/compat/node || true; fi
+	touch $@
+
 clean:
-	rm -rf build dist *.egg-info $(VENV)
+	rm -rf tests/compat/node/node_modules build dist *.egg-info $(VENV)
 	rm -f proxy/dataplane/*.c proxy/dataplane/*.so

@@ -54,7 +54,7 @@ async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
     Returns:
         How many problems there are.
     """
-    credentials = Credentials(settings.cluster.username, settings.cluster.read_password())
+    credentials = Credentials.of(settings.cluster.username, settings.cluster.read_password())
     timeout_s = settings.cluster.connect_timeout_s
     problems = 0
     topology: Topology | None = None
@@ -74,6 +74,8 @@ async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
         return problems + 1
     problems += _check_slots(topology, say)
     problems += await _check_nodes(topology, credentials, timeout_s, say)
+    if settings.clients.acl == "pass":
+        problems += await _check_users(topology, credentials, timeout_s, say)
     say("everything is in order" if not problems else f"{problems} problem(s)")
     return problems
 
@@ -128,6 +130,39 @@ async def _check_nodes(
         else:
             say(f"ok: {role} {node.address} answers")
     return len(found)
+
+
+async def _check_users(
+    topology: Topology, credentials: Credentials, timeout_s: float, say: Callable[[str], None]
+) -> int:
+    """Compare the users of all nodes, and see that the proxy may ask what they may do."""
+    users: dict[Address, set[bytes]] = {}
+    for node in topology.nodes:
+        try:
+            with trio.fail_after(timeout_s):
+                async with await NodeConnection.open(
+                    node.address, credentials, connect_timeout_s=timeout_s
+                ) as connection:
+                    found, may = await connection.ask_all(
+                        [("ACL", "USERS"), ("ACL", "DRYRUN", "default", "PING")]
+                    )
+        except (BackendUnavailable, BackendProtocolError, trio.TooSlowError):
+            continue  # it has been told already
+        for answer in (found, may):
+            if isinstance(answer, hiredis.ReplyError):
+                say(f'problem: clients.acl is "pass", and at {node.address}: {answer}')
+                return 1
+        if isinstance(found, list):
+            users[node.address] = {user for user in found if isinstance(user, bytes)}
+    everybody = set().union(*users.values())
+    problems = 0
+    for address, known in users.items():
+        for user in sorted(everybody - known):
+            say(f"problem: {address} does not know the user {user.decode(errors='replace')}")
+            problems += 1
+    if not problems:
+        say(f"ok: all nodes know the same {len(everybody)} users")
+    return problems
 
 
 def explain(problem: Exception) -> str:

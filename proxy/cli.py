@@ -1,4 +1,4 @@
-"""The front door: ``slotway serve``, ``check``, ``demo``, ``version``.
+"""The front door: ``slotway serve``, ``check``, ``advise``, ``demo``, ``version``.
 
 Strategy: a flag is a key of the settings with another spelling, and goes the
 same way: ``--set table.key=value`` reaches every one of them, and the few that
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -105,6 +106,67 @@ def check(config: ConfigOption = None, seed: SeedOption = None, settings: SetOpt
 
 
 @app.command()
+def advise(
+    log_file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[LOG]", help="Saved output of redis-cli MONITOR; - for stdin."),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="Watch this server, host:port; with LOG, ask it for its commands only."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Watch for so long; else until Ctrl-C.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="ACL user at the server.")] = "",
+    password: Annotated[
+        str, typer.Option(envvar="REDISCLI_AUTH", help="Password at the server.")
+    ] = "",
+    password_file: Annotated[Path | None, typer.Option(help="File that holds it instead.")] = None,
+    pin: Annotated[
+        list[str] | None, typer.Option(help="As if slotway had this pin, prefix=tag. Repeatable.")
+    ] = None,
+    cluster_databases: Annotated[
+        int, typer.Option(min=1, help="How many databases the cluster has (Valkey 9).")
+    ] = 1,
+    decides: Annotated[
+        str, typer.Option("--for", help="Whose verdict is the exit code: cluster, slotway, either.")
+    ] = "either",
+    json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
+    hide_keys: Annotated[
+        bool, typer.Option("--hide-keys", help="Write hashes for the words of keys.")
+    ] = False,
+    show_values: Annotated[
+        bool, typer.Option("--show-values", help="Write the arguments that are no keys, too.")
+    ] = False,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Tell what of an application's traffic would break on a cluster, and what would help.
+
+    Exit code 0: nothing would break; 1: something would; 2: nothing could be analysed.
+    """
+    from proxy.advise import command
+
+    loaded = _load(config, None, None, settings)
+    try:
+        options = command.Options(
+            log=log_file,
+            server=command.find_server(server),
+            seconds=seconds,
+            credentials=command.find_credentials(user, password, password_file),
+            rules=command.find_rules(loaded, pin or (), cluster_databases),
+            as_json=json,
+            hide_keys=hide_keys,
+            show_values=show_values,
+            decides=command.find_decider(decides),
+        )
+    except ConfigError as problem:
+        _refuse(problem)
+    raise typer.Exit(command.run_advise(options))
+
+
+@app.command()
 def demo(
     port: Annotated[
         int | None, typer.Option(help="Port of the proxy; by default 6379 or the next free one.")
@@ -126,7 +188,11 @@ def demo(
 @app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(f"slotway {distribution_version('slotway')}")
+    try:
+        found = distribution_version("slotway")
+    except PackageNotFoundError:
+        found = "of a source tree that is not installed"
+    typer.echo(f"slotway {found}")
 
 
 def _load(

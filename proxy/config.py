@@ -9,7 +9,9 @@ Cost: read once, at start.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +29,8 @@ from pydantic import (
 )
 
 from proxy.cluster.addresses import Address, AddressMap
+from proxy.commands.pins import Pin as KeyPin
+from proxy.commands.pins import PinError, PinTable
 from proxy.errors import ConfigError
 
 MIB = 1024 * 1024
@@ -49,8 +53,17 @@ def _split_pairs(value: object) -> object:
     return value
 
 
+def _split_pins(value: object) -> object:
+    """Let ``prefix=tag,prefix=tag`` stand for a list of pins; ``=tag`` pins everything."""
+    if isinstance(value, str):
+        pairs = (word.strip().rpartition("=") for word in value.split(",") if word.strip())
+        return tuple({"prefix": prefix, "tag": tag} for prefix, _, tag in pairs)
+    return value
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_split_pairs)]
+Secrets = Annotated[dict[str, SecretStr], BeforeValidator(_split_pairs)]
 
 
 class _Table(BaseModel):
@@ -191,10 +204,75 @@ class Clients(_Account):
 
     username: str = Field(default="default", min_length=1)
     """User name that clients give with AUTH; "default" may be left out by them."""
+    users: Secrets = Field(default_factory=dict)
+    """More users: name to password, or "sha256:" and its digest, or "file:" and a path."""
+    acl: Literal["users", "pass"] = "users"
+    """Who knows the users: these settings; or the servers, whose ACLs then hold for each client."""
     expose_cluster: bool = False
     """Let the cluster answer CLUSTER commands that only read; else: support disabled."""
     idle_timeout_s: NonNegativeFloat = 0.0
     """Disconnect a client that has sent nothing for so long; 0 never. As Redis."""
+
+    @field_validator("users")
+    @classmethod
+    def _users_can_log_in(
+        cls, users: dict[str, SecretStr], info: ValidationInfo
+    ) -> dict[str, SecretStr]:
+        for name, word in users.items():
+            try:
+                _digest_of(word.get_secret_value())
+            except ValueError as problem:
+                raise ValueError(f"for {name}: {problem}") from None
+        if users and info.data.get("username") in users and _has_password(info.data):
+            raise ValueError("not the name of username again, which has a password already")
+        return users
+
+    @field_validator("acl")
+    @classmethod
+    def _only_one_knows_users(cls, acl: str, info: ValidationInfo) -> str:
+        if acl == "pass" and (info.data.get("users") or _has_password(info.data)):
+            raise ValueError("users, because password or users are set here")
+        return acl
+
+    def user_digests(self) -> dict[bytes, bytes]:
+        """Return the SHA-256 digest of each user's password; nobody if none is needed.
+
+        Raises:
+            ConfigError: A file with a password has gone since the settings were loaded.
+        """
+        password = self.read_password()
+        digests = {self.username.encode(): sha256(password.encode()).digest()} if password else {}
+        for name, word in self.users.items():
+            try:
+                digests[name.encode()] = _digest_of(word.get_secret_value())
+            except ValueError as problem:
+                raise ConfigError(
+                    key="clients.users", given=f"a secret for {name}", allowed=str(problem)
+                ) from None
+        return digests
+
+
+def _has_password(clients: Mapping[str, object]) -> bool:
+    password = clients.get("password")
+    has_word = isinstance(password, SecretStr) and bool(password.get_secret_value())
+    return has_word or clients.get("password_file") is not None
+
+
+def _digest_of(word: str) -> bytes:
+    """Return the SHA-256 digest of a user's password, as ``clients.users`` gives it.
+
+    Raises:
+        ValueError: It is empty, is no digest, or its file cannot be read.
+    """
+    kind, _, rest = word.partition(":")
+    if kind == "sha256":
+        if not re.fullmatch("[0-9a-fA-F]{64}", rest):
+            raise ValueError("sha256: and 64 hexadecimal digits")
+        return bytes.fromhex(rest)
+    password = _read_secret(Path(rest)) if kind == "file" else word
+    if not password:
+        raise ValueError("a password that is not empty")
+    return sha256(password.encode()).digest()
 
 
 class Commands(_Table):
@@ -204,6 +282,10 @@ class Commands(_Table):
     """Commands to refuse, "config|set" for one subcommand; "default" is the built-in set."""
     unknown: Literal["ask", "refuse"] = "ask"
     """A command that the table lacks: ask a server for its keys, or refuse it."""
+    transactions: Literal["strict", "split"] = "strict"
+    """Keys of MULTI..EXEC: in one slot as a whole, or in any slots and as a whole in each."""
+    cross_slot: Literal["reject", "reads", "all"] = "reads"
+    """Commands whose keys lie in several slots and cannot be split; none of it is atomic."""
 
     @field_validator("deny")
     @classmethod
@@ -237,8 +319,24 @@ class Limits(_Table):
     """Requests of a client without a reply yet, above which no more of them are read."""
     node_queue_soft_bytes: PositiveInt = 64 * MIB
     """Requests waiting for one node, above which clients that need it are not read."""
+    lane_limit: PositiveInt = 1000
+    """Kinds of clients (user, database, protocol) and clients that track, at a time; see README."""
     private_connection_limit: PositiveInt = 10_000
     """Connections to nodes at a time that one client has to itself: WATCH, a blocked pop."""
+    transaction_limit_bytes: PositiveInt = 256 * MIB
+    """Commands that a client has queued since MULTI, and what it costs to keep them."""
+    cross_slot_limit_bytes: PositiveInt = 16 * MIB
+    """What one command across slots may copy; all at a time eight times as much."""
+    script_memory_bytes: PositiveInt = 16 * MIB
+    """Scripts remembered for nodes that lack them; the longest unused are forgotten."""
+    client_subscription_limit: PositiveInt = 100_000
+    """Channels and patterns that one client may subscribe to."""
+    pubsub_output_limit_bytes: PositiveInt = 32 * MIB
+    """Messages a subscriber or monitor has not read yet, above which it is disconnected."""
+    pubsub_output_soft_bytes: PositiveInt = 8 * MIB
+    """The same, if it is above this for longer than pubsub_output_soft_s. Both as Redis."""
+    pubsub_output_soft_s: PositiveFloat = 60.0
+    """How long a subscriber or monitor may be above pubsub_output_soft_bytes."""
 
     @field_validator("client_output_limit_bytes")
     @classmethod
@@ -262,6 +360,15 @@ class Log(_Table):
     """Lines for people, or one JSON object each."""
 
 
+class Pin(_Table):
+    """Keys with a prefix, which live in one slot together."""
+
+    prefix: str
+    """What the keys begin with; empty for every key that no longer prefix fits."""
+    tag: str
+    """Hash tag under which they are stored; several prefixes may share one."""
+
+
 class Settings(_Table):
     """Everything that can be set."""
 
@@ -271,3 +378,21 @@ class Settings(_Table):
     commands: Commands = Commands()
     limits: Limits = Limits()
     log: Log = Log()
+    pin: Annotated[tuple[Pin, ...], BeforeValidator(_split_pins)] = ()
+
+    @field_validator("pin")
+    @classmethod
+    def _pins_are_possible(cls, pins: tuple[Pin, ...]) -> tuple[Pin, ...]:
+        try:
+            _pin_table(pins)
+        except PinError as problem:
+            raise ValueError(problem.allowed) from None
+        return pins
+
+    def pin_table(self) -> PinTable:
+        """Return the pins as a value."""
+        return _pin_table(self.pin)
+
+
+def _pin_table(pins: Iterable[Pin]) -> PinTable:
+    return PinTable(KeyPin(pin.prefix.encode(), pin.tag.encode()) for pin in pins)

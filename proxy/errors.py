@@ -46,6 +46,20 @@ class BackendUnavailable(ProxyError):
         self.sent = sent
 
 
+class BackendRefused(BackendUnavailable):
+    """A node will not have a connection: unknown user, no rights, no such database.
+
+    Attributes:
+        node: Which one.
+        words: What it said, code first: ``b"WRONGPASS invalid ..."``.
+    """
+
+    def __init__(self, node: str, words: bytes) -> None:
+        super().__init__(f"{node} refused us: {words.decode(errors='replace')}", sent=False)
+        self.node = node
+        self.words = words
+
+
 class ConfigError(ProxyError):
     """The configuration cannot be used. Raised before anything is started.
 

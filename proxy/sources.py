@@ -88,11 +88,12 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 
 def known_keys() -> list[str]:
-    """Return every ``table.key``, in the order of the models."""
+    """Return every ``table.key``, in the order of the models; ``[[pin]]`` is a list of its own."""
     defaults = Settings()
     return [
         f"{table}.{key}"
         for table in Settings.model_fields
+        if table != "pin"
         for key in type(getattr(defaults, table)).model_fields
     ]
 
@@ -128,7 +129,8 @@ def _explain(
         origin = f"in {variable}"
     else:
         origin = "in the file" if _has(from_file, place) else "by default"
-    value = "a secret" if key.endswith(".password") else repr(found["input"])
+    is_secret = key.endswith(".password") or key == "clients.users"
+    value = "a secret" if is_secret else repr(found["input"])
     allowed = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if found["type"] == "model_type":
         allowed = "a table of keys"

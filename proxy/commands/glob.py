@@ -1,10 +1,11 @@
 r"""Match keys against a pattern of KEYS and SCAN, as the servers do.
 
 Strategy: the servers match nearly every key themselves; the proxy does it only
-for the keys of a slot that is just being moved. The pattern becomes a regular
-expression over bytes, because that runs in C. Each stretch after a ``*`` is an
-atomic group: it is matched at its first place and never tried again, so that
-no pattern makes the match slower than key length times pattern length.
+for the keys of a slot that is just being moved, and for the patterns of
+PSUBSCRIBE. The pattern becomes a regular expression over bytes, because that runs
+in C. Each stretch after a ``*`` is an atomic group: it is matched at its first
+place and never tried again, so that no pattern makes the match slower than key
+length times pattern length.
 
 The rules are those of ``stringmatchlen`` in the servers, odd ones included:
 ``[]a]`` is an empty class and matches nothing, a class without its ``]``
@@ -53,6 +54,30 @@ def key_like(pattern: bytes) -> bytes | None:
     closing = pattern.find(b"}", opening + 1) if opening >= 0 else -1
     fixed = pattern[: closing + 1] if closing > opening + 1 else pattern
     return None if _WILDCARDS.intersection(fixed) else fixed
+
+
+def may_match_beginning(pattern: bytes, beginning: bytes) -> bool:
+    """Return whether any text that begins so may match ``pattern``.
+
+    True also in the few cases where only the rest of the pattern rules it out.
+    """
+    tokens = _tokens(pattern)
+    places = {0}
+    for at in range(len(beginning)):
+        following: set[int] = set()
+        for place in _past_stars(tokens, places):
+            if place < len(tokens) and tokens[place] == _STAR:
+                following.add(place)
+            elif place < len(tokens) and re.match(tokens[place], beginning[at : at + 1], re.DOTALL):
+                following.add(place + 1)
+        places = following
+    return bool(places)
+
+
+def _past_stars(tokens: list[bytes], places: set[int]) -> set[int]:
+    """Return these places in a pattern, and those that a star lets skip to."""
+    beyond = {place + 1 for place in places if tokens[place : place + 1] == [_STAR]}
+    return places | beyond  # two stars never stand side by side
 
 
 def _tokens(pattern: bytes) -> list[bytes]:

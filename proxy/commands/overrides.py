@@ -46,12 +46,16 @@ class Denial:
     names: tuple[bytes, ...]
 
 
+_READ = frozenset({b"RO", b"access"})
+_OVERWRITTEN = frozenset({b"OW", b"update"})
+
+
 def _key_at(index: int) -> KeySpec:
-    return KeySpec(index, b"", 0, False, 0, 1, 0, 0, 0, 1)
+    return KeySpec(index, b"", 0, False, 0, 1, 0, 0, 0, 1, _READ)
 
 
 def _key_after(keyword: bytes, start_from: int) -> KeySpec:
-    return KeySpec(0, keyword, start_from, False, 0, 1, 0, 0, 0, 1)
+    return KeySpec(0, keyword, start_from, False, 0, 1, 0, 0, 0, 1, _OVERWRITTEN)
 
 
 OVERRIDES: tuple[Override, ...] = (
@@ -126,25 +130,15 @@ OVERRIDES: tuple[Override, ...] = (
         only_reads=True,
     ),
     Override(
-        reason="Not tagged; a node knows its own subscribers only: union of channels, sums of"
-        " subscribers by channel.",
+        reason="A node knows its own subscribers only, and takes the hub for one of them.",
         names=(
             b"pubsub|channels",
+            b"pubsub|numpat",
             b"pubsub|numsub",
             b"pubsub|shardchannels",
             b"pubsub|shardnumsub",
         ),
-        road=Road.FAN_OUT,
-        request_policy=ALL_NODES,
-        merge=Merge.SPECIAL,
-        only_reads=True,
-    ),
-    Override(
-        reason="As PUBSUB NUMSUB, and it is one number.",
-        names=(b"pubsub|numpat",),
-        road=Road.FAN_OUT,
-        request_policy=ALL_NODES,
-        merge=Merge.SUM,
+        road=Road.SESSION,
         only_reads=True,
     ),
     Override(
@@ -178,6 +172,31 @@ OVERRIDES: tuple[Override, ...] = (
         request_policy=ALL_SHARDS,
         merge=Merge.ALL_OK,
     ),
+    Override(
+        reason="Tagged special: what each server measured, put together.",
+        names=(b"latency|doctor", b"latency|graph", b"latency|history", b"latency|latest"),
+        road=Road.FAN_OUT,
+        request_policy=ALL_NODES,
+        merge=Merge.SPECIAL,
+        only_reads=True,
+    ),
+    Override(
+        reason="Tagged special: sums where sums make sense; texts one after the other. A replica"
+        " runs what its primary ran, and would count it twice.",
+        names=(b"latency|histogram", b"memory|doctor", b"memory|malloc-stats", b"memory|stats"),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.SPECIAL,
+        only_reads=True,
+    ),
+    Override(
+        reason="Allowed, it is meant for the server that the client sees: every shard, or the"
+        " one that has the key.",
+        names=(b"debug",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_SHARDS,
+        merge=Merge.SPECIAL,
+    ),
     # Any one server
     Override(
         reason="Flagged admin, but harmless, and one node is enough: they are configured alike.",
@@ -189,7 +208,6 @@ OVERRIDES: tuple[Override, ...] = (
         reason="Not flagged readonly as they read no key, but they change nothing.",
         names=(
             b"acl|cat",
-            b"acl|whoami",
             b"commandlog|get",
             b"commandlog|len",
             b"function|dump",
@@ -199,10 +217,22 @@ OVERRIDES: tuple[Override, ...] = (
         ),
         only_reads=True,
     ),
+    Override(
+        reason="Flagged admin; a node notes what it has refused itself.",
+        names=(b"acl|log",),
+        road=Road.FAN_OUT,
+        request_policy=ALL_NODES,
+        merge=Merge.SPECIAL,
+    ),
     # Answered by the proxy; so is what the server puts into @connection
     Override(
         reason="Our clients talk to a standalone server, which has no cluster.",
         names=(b"cluster", b"clusterscan"),
+        road=Road.LOCAL,
+    ),
+    Override(
+        reason="Users may be the proxy's own, of whom a server knows nothing.",
+        names=(b"acl|whoami",),
         road=Road.LOCAL,
     ),
     Override(
@@ -267,6 +297,21 @@ OVERRIDES: tuple[Override, ...] = (
     ),
 )
 
+_USERS = Denial(
+    reason="The proxy's own user would change or show the servers' users, hashes included.",
+    names=(
+        b"acl|deluser",
+        b"acl|dryrun",
+        b"acl|getuser",
+        b"acl|list",
+        b"acl|load",
+        b"acl|log",
+        b"acl|save",
+        b"acl|setuser",
+        b"acl|users",
+    ),
+)
+
 DENIALS: tuple[Denial, ...] = (
     Denial(
         reason="It stops or stalls a server that all clients share, or makes it crash.",
@@ -307,37 +352,11 @@ DENIALS: tuple[Denial, ...] = (
         reason="It loads or removes code in every server.",
         names=(b"module|load", b"module|loadex", b"module|unload"),
     ),
-    Denial(
-        reason="It configures every server for every client; CONFIG SET dir is also a way in.",
-        names=(b"config|rewrite", b"config|set"),
-    ),
-    Denial(
-        reason="The proxy's own user would change or show the servers' users, hashes included.",
-        names=(
-            b"acl|deluser",
-            b"acl|dryrun",
-            b"acl|getuser",
-            b"acl|list",
-            b"acl|load",
-            b"acl|log",
-            b"acl|save",
-            b"acl|setuser",
-            b"acl|users",
-        ),
-    ),
-    Denial(
-        reason="When to save is a matter of who runs the servers; SAVE also blocks one.",
-        names=(b"bgrewriteaof", b"bgsave", b"save"),
-    ),
-    Denial(
-        reason="It empties what those who run the servers read.",
-        names=(b"commandlog|reset", b"config|resetstat", b"slowlog|reset"),
-    ),
-    Denial(
-        reason="It tells of one server, and nobody could know which; ask the node itself.",
-        names=(b"latency", b"memory|doctor", b"memory|malloc-stats", b"memory|stats"),
-    ),
+    _USERS,
 )
 
 DENIED_BY_DEFAULT: frozenset[bytes] = frozenset(name for line in DENIALS for name in line.names)
 """Default of the setting that denies commands by name; a container's name denies all of it."""
+
+DENIED_TO_THE_PROXYS_USER: frozenset[bytes] = frozenset(_USERS.names)
+"""Those of them that clients may have when each has the rights of its own user."""

@@ -12,7 +12,7 @@ server of another version.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.commands.spec import KeySpec
 from proxy.errors import BackendProtocolError
@@ -109,9 +109,10 @@ def _key_specs(value: object) -> tuple[tuple[KeySpec, ...], bool]:
     for item in _items(value):
         entry = _map(item)
         spec = _key_spec(_map(entry[b"begin_search"]), _map(entry[b"find_keys"]))
+        flags = _words(entry[b"flags"])
         if spec is not None:
-            specs.append(spec)
-        if spec is None or b"incomplete" in _words(entry[b"flags"]):
+            specs.append(replace(spec, flags=flags))
+        if spec is None or b"incomplete" in flags:
             are_known = False
     return tuple(specs), are_known
 

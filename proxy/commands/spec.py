@@ -139,6 +139,9 @@ class KeySpec:
     first_key: int
     key_step: int
     """Arguments from one key to the next, after a numkeys; at least 1."""
+    flags: frozenset[bytes] = frozenset()
+    """What becomes of these keys, in the server's words: ``RO`` (read), ``RW`` (changed),
+    ``OW`` (overwritten), ``RM`` (removed), and finer ones. Empty: the server does not say."""
 
 
 @dataclass(frozen=True, slots=True)

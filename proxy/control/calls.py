@@ -7,13 +7,17 @@ come, and whether it was sent; how patient to be is the caller's business.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 import trio
 
 from proxy.cluster.map import Node
 from proxy.cluster.topology import Topology
-from proxy.control.pools import Pools
+from proxy.control.nodes import ASK_SERVER, Own
+from proxy.control.pools import LaneKey, Pools, key_of
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -68,15 +72,47 @@ class Calls:
         return (await self.call_many(node, [args], resp=resp))[0]
 
     async def call_many(
-        self, node: Node, commands: list[tuple[bytes, ...]], resp: int = 2
+        self,
+        node: Node,
+        commands: list[tuple[bytes, ...]],
+        resp: int = 2,
+        *,
+        aside: bool = False,
     ) -> list[bytes]:
         """Send several commands to one node, in order on one connection, and nothing between.
 
         Raises:
             BackendUnavailable: As ``call``; ``sent`` if any of them may have been.
         """
-        pipeline = self._pools.lane_for(resp).pipeline_to(self._routes.number(node.address))
+        return await self.call_over(self._pools.lane(LaneKey(resp)), node, commands, aside=aside)
+
+    def like(self, lane: Lane) -> LaneCalls:
+        """Return the nodes as the clients of this lane reach them."""
+        # A lane of one client alone is for its own requests: these share a connection.
+        key = replace(key_of(lane), setup=())
+        return LaneCalls(
+            self,
+            lambda resp: self._pools.lane(replace(key, resp=resp)),
+            None
+            if key.credentials is None
+            else lambda: self._pools.lane(LaneKey(2, database=key.database)),
+        )
+
+    def over(self, lane: Lane) -> LaneCalls:
+        """Return the nodes as the connections of this very lane reach them."""
+        return LaneCalls(self, lambda resp: lane)
+
+    async def call_over(
+        self, lane: Lane, node: Node, commands: list[tuple[bytes, ...]], *, aside: bool = False
+    ) -> list[bytes]:
+        """As ``call_many``, over the connections of a lane."""
+        pipeline = lane.pipeline_to(self._routes.number(node.address))
         with trio.move_on_after(self.timeout_s):
+            if aside:
+                async with self._pools.lease(node, lane) as private:
+                    frames = await private.ask_many(commands)
+                    private.keep()
+                    return frames
             return await self._ask(pipeline, node, commands)
         raise BackendUnavailable(
             f"no reply from {node.address} within {self.timeout_s:g} s (request_timeout_s)",
@@ -145,3 +181,69 @@ class Calls:
                 raise BackendUnavailable(f"{node.address}: {reply}", sent=reply.sent)
             frames.append(reply)
         return frames
+
+
+class LaneCalls:
+    """The nodes as a lane reaches them: with its rights, in its database.
+
+    Args:
+        lane_for: Returns the lane to use for a protocol version.
+        own_lane: Returns the lane for what the proxy asks for its own sake; None: the same.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        lane_for: Callable[[int], Lane],
+        own_lane: Callable[[], Lane] | None = None,
+    ) -> None:
+        self.timeout_s = calls.timeout_s
+        self.ask = calls.ask
+        self.ask_block = calls.ask_block
+        self.suspect = calls.suspect
+        self.own_info = calls.own_info
+        self._calls = calls
+        self._lane_for = lane_for
+        self._own_lane = own_lane
+
+    @property
+    def topology(self) -> Topology:
+        """As of ``Calls``."""
+        return self._calls.topology
+
+    async def call(self, node: Node, *args: bytes, resp: int = 2) -> bytes:
+        """As ``Calls.call``."""
+        return (await self.call_many(node, [args], resp))[0]
+
+    async def call_many(
+        self,
+        node: Node,
+        commands: list[tuple[bytes, ...]],
+        resp: int = 2,
+        *,
+        aside: bool = False,
+    ) -> list[bytes]:
+        """As ``Calls.call_many``; the proxy's own questions are asked in their turn.
+
+        Raises:
+            BackendUnavailable: Also if the node was restarted in the middle of it.
+        """
+        lane = self._lane_for(resp)
+        if self._own_lane is None or not any(isinstance(each, Own) for each in commands):
+            return await self._calls.call_over(lane, node, commands, aside=aside)
+        frames: list[bytes] = []
+        own = self._own_lane()
+        for is_own, some in groupby(commands, lambda each: isinstance(each, Own)):
+            frames += await self._calls.call_over(own if is_own else lane, node, list(some))
+        if len(frames) > 1 and commands[0] == ASK_SERVER:
+            # On one connection there would be no doubt that it was one process all the time.
+            (again,) = await self._calls.call_over(own, node, [ASK_SERVER])
+            if run_id(again) != run_id(frames[0]):
+                raise BackendUnavailable(f"{node.address} was restarted", sent=True)
+        return frames
+
+
+def run_id(info: bytes) -> bytes:
+    """Return which process has answered INFO, or the error that it has answered with."""
+    found = re.search(rb"^run_id:(.*)$", info, re.MULTILINE)
+    return found[1] if found else info

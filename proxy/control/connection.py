@@ -21,7 +21,7 @@ import hiredis
 import trio
 
 from proxy.cluster.addresses import Address
-from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.errors import BackendProtocolError, BackendRefused, BackendUnavailable
 from proxy.resp.decode import ReplyReader, Value, error_text
 from proxy.resp.encode import encode_command
 
@@ -33,19 +33,28 @@ DEAD_PATH_MS = 5_000  # chosen: below every sensible request_timeout_s
 KEEPALIVE_S = 15  # chosen: below the idle times of common firewalls
 
 
+# What a node says to a connection that will never be what it is to be. Anything else that it
+# answers to a handshake (too many clients, loading) passes, and the connection is tried again.
+_REFUSALS = frozenset({b"WRONGPASS", b"NOAUTH", b"NOPERM"})
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who the proxy is to the nodes; no password means no AUTH."""
+    """Who a connection is to the nodes: the arguments of AUTH, without its name.
 
-    username: str = ""
-    password: str = field(default="", repr=False)
+    None of them: whoever a server takes a connection for that does not log in. One:
+    the default user's password. Two: a user and the password, as bytes that a
+    client may have chosen.
+    """
 
-    @property
-    def words(self) -> tuple[bytes, ...]:
-        """The arguments of AUTH, without its name."""
-        if not self.password:
-            return ()
-        return ((self.username or "default").encode(), self.password.encode())
+    words: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, username: str, password: str) -> Self:
+        """Return those of the settings; no password means no AUTH."""
+        if not password:
+            return cls()
+        return cls((username.encode(), password.encode()) if username else (password.encode(),))
 
 
 class NodeConnection:
@@ -77,8 +86,10 @@ class NodeConnection:
             setup: Commands to run before anything else; each must succeed.
 
         Raises:
+            BackendRefused: The node knows no such user or database, or its rights
+                do not suffice; it will say so again.
             BackendUnavailable: No connection within the time, or the node
-                refused the handshake; the message says which, in its words.
+                has no room for one now.
         """
         with trio.move_on_after(connect_timeout_s):
             try:
@@ -93,9 +104,8 @@ class NodeConnection:
             connection = cls(stream, address)
             try:
                 await connection._shake_hands(credentials, resp)
-                await connection._set_up(
-                    *(((b"SELECT", b"%d" % database),) if database else ()), *setup
-                )
+                for command in (*(((b"SELECT", b"%d" % database),) if database else ()), *setup):
+                    await connection._insist(*command, is_final=True)
             except BaseException:
                 await trio.aclose_forcefully(stream)
                 raise
@@ -108,22 +118,24 @@ class NodeConnection:
     async def _shake_hands(self, credentials: Credentials, resp: int) -> None:
         words = credentials.words
         if resp == 3:
-            reply = await self.ask(b"HELLO", b"3", *((b"AUTH", *words) if words else ()))
+            login = words if len(words) != 1 else (b"default", *words)
+            await self._insist(b"HELLO", b"3", *((b"AUTH", *login) if login else ()))
         elif words:
             # The form with one argument is the only one before Redis 6.
-            reply = await self.ask(b"AUTH", *(words[1:] if not credentials.username else words))
-        else:
-            return
-        if isinstance(reply, hiredis.ReplyError):
-            raise BackendUnavailable(f"{self.address} refused us: {reply}", sent=False)
+            await self._insist(b"AUTH", *words)
 
-    async def _set_up(self, *commands: tuple[bytes, ...]) -> None:
-        for command in commands:
-            reply = await self.ask(*command)
-            if isinstance(reply, hiredis.ReplyError):
-                raise BackendUnavailable(
-                    f"{self.address} refused {command[0].decode()}: {reply}", sent=False
-                )
+    async def _insist(self, *command: bytes, is_final: bool = False) -> None:
+        """Run a command that must succeed for the connection to be of use."""
+        reply = await self.ask(*command)
+        if not isinstance(reply, hiredis.ReplyError):
+            return
+        words = error_text(reply)
+        code = words.partition(b" ")[0]
+        if code in _REFUSALS or (is_final and code != b"LOADING"):
+            raise BackendRefused(str(self.address), words)
+        raise BackendUnavailable(
+            f"{self.address} refused {command[0].decode()}: {reply}", sent=False
+        )
 
     async def ask(self, *args: bytes | str | int) -> Value:
         """Return the decoded reply to one command; an error reply is a value.
@@ -162,6 +174,10 @@ class NodeConnection:
     def detach(self) -> int:
         """Give up the socket and return its descriptor; the caller closes it."""
         return self._stream.socket.detach()
+
+    def close(self) -> None:
+        """Close the connection at once, also while another task waits for it."""
+        self._stream.socket.close()
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -82,6 +82,7 @@ async def ask_everyone(
     resp: int = 2,
     is_write: bool = False,
     needs_replicas: bool = True,
+    aside: bool = False,
 ) -> list[Answer]:
     """Return the answer of each node that ``who`` picks from the map, in that order.
 
@@ -93,9 +94,17 @@ async def ask_everyone(
         resp: Protocol version of the replies.
         is_write: Not to be sent again once it may have run.
         needs_replicas: False: a replica that does not answer soon is left out.
+        aside: Not behind the requests of clients.
     """
     return await _Round(
-        commands, who, nodes, patience, resp=resp, is_write=is_write, needs_replicas=needs_replicas
+        commands,
+        who,
+        nodes,
+        patience,
+        resp=resp,
+        is_write=is_write,
+        needs_replicas=needs_replicas,
+        aside=aside,
     ).run()
 
 
@@ -112,7 +121,9 @@ class _Round:
         resp: int,
         is_write: bool,
         needs_replicas: bool,
+        aside: bool,
     ) -> None:
+        self._aside = aside
         self._commands = list(commands)
         self._who = who
         self._nodes = nodes
@@ -154,9 +165,10 @@ class _Round:
         answer: Answer | None = None
         with trio.move_on_at(deadline):
             try:
-                answer = Answer(
-                    node, await self._nodes.call_many(node, self._commands, resp=self._resp)
+                frames = await self._nodes.call_many(
+                    node, self._commands, resp=self._resp, aside=self._aside
                 )
+                answer = Answer(node, frames)
             except BackendUnavailable as reason:
                 problem = reason
         if answer is not None and not answer.is_refused:

@@ -10,9 +10,11 @@ Cost: one task for each node asked.
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from proxy.cluster.slots import key_slot
 from proxy.commands.spec import CommandSpec, Merge
 from proxy.control import keyspace
 from proxy.control.everyone import (
@@ -27,13 +29,19 @@ from proxy.control.info import merge_info
 from proxy.control.merges import (
     CannotMerge,
     merge_frames,
-    newest_entries,
     running_or_first,
-    sum_by_name,
-    union,
 )
 from proxy.control.nodes import Nodes, Patience
 from proxy.control.open_slot import expect_text
+from proxy.control.reports import (
+    event_history,
+    histograms,
+    latest_events,
+    memory_stats,
+    newest_entries,
+    security_entries,
+    texts,
+)
 from proxy.control.scan import scan
 from proxy.errors import BackendProtocolError, BackendUnavailable
 from proxy.resp import replies
@@ -43,10 +51,17 @@ from proxy.resp.encode import verbatim
 # Their effect on a replica is a convenience after a failover, and gone after a restart.
 _REPLICAS_NEED_NOT = frozenset({b"script|load", b"script|flush"})
 
+# The script that they are about is in front of them on the clients' own connection.
+_ABOUT_WHAT_RUNS = frozenset({b"script|kill", b"function|kill", b"function|stats"})
+
 # What a server says that runs nothing; another's error says more.
 _NOT_BUSY = b"NOTBUSY"
 
 _DEFAULT_LOG_ENTRIES = 10  # the servers', of SLOWLOG GET
+
+_DEBUG_OF_A_KEY = frozenset(
+    {b"object", b"sdslen", b"ziplist", b"listpack", b"quicklist", b"htstats-key", b"stream"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,7 @@ async def _ask(question: Question, patience: Patience) -> list[Answer]:
         resp=question.resp,
         is_write=spec.is_write,
         needs_replicas=spec.is_write and spec.name not in _REPLICAS_NEED_NOT,
+        aside=spec.name in _ABOUT_WHAT_RUNS,
     )
 
 
@@ -155,8 +171,23 @@ async def _info(question: Question) -> bytes:
 
 
 async def _log_entries(question: Question) -> bytes:
-    limit = _log_limit(question.args)
-    return await _special(lambda frames: newest_entries(frames, limit))(question)
+    patience = Patience(question.nodes)
+    answers = await _ask(question, patience)
+    failure = failure_of(question.spec.name, answers, patience)
+    frames = [answer.frames[0] for answer in answers]
+    marks = [crc_hqx(answer.node.id.encode(), 0) for answer in answers]
+    return failure or newest_entries(frames, _log_limit(question.args), marks)
+
+
+async def _security_log(question: Question) -> bytes:
+    """Answer ACL LOG: the entries of all nodes, or that all have been dropped."""
+    args = question.args
+    limit = _DEFAULT_LOG_ENTRIES if len(args) < 3 or not args[2].isdigit() else int(args[2])
+
+    def merge(frames: list[bytes]) -> bytes:
+        return security_entries(frames, limit) if frames[0].startswith(b"*") else frames[0]
+
+    return await _special(merge)(question)
 
 
 def _log_limit(args: Sequence[bytes]) -> int | None:
@@ -166,6 +197,38 @@ def _log_limit(args: Sequence[bytes]) -> int | None:
     return int(args[2]) if args[2].isdigit() else None
 
 
+async def _histograms(question: Question) -> bytes:
+    return await _special(lambda frames: histograms(frames, question.resp))(question)
+
+
+async def _memory_stats(question: Question) -> bytes:
+    return await _special(lambda frames: memory_stats(frames, question.resp))(question)
+
+
+async def _texts(question: Question) -> bytes:
+    """Answer with the reports of all nodes that have one; LATENCY GRAPH is an error elsewhere."""
+    patience = Patience(question.nodes)
+    answers = await _ask(question, patience)
+    good = [answer for answer in answers if answer.error is None]
+    if not good or not all(answer.is_reply for answer in answers):
+        return failure_of(question.spec.name, answers, patience) or b""
+    addresses = [str(answer.node.address) for answer in good]
+    return texts([answer.frames[0] for answer in good], addresses, question.resp)
+
+
+async def _debug(question: Question) -> bytes:
+    """Answer DEBUG, where it is allowed: by the node that has the key, or by every shard."""
+    args, nodes = question.args, question.nodes
+    if len(args) > 2 and args[1].lower() in _DEBUG_OF_A_KEY:
+        owner = nodes.topology.owner(key_slot(args[2]))
+        if owner is None:
+            return replies.never_sent(key_slot(args[2]), nodes.timeout_s)
+        return await nodes.call(owner, *args, resp=question.resp)
+    patience = Patience(nodes)
+    answers = await _ask(question, patience)
+    return failure_of(question.spec.name, answers, patience) or answers[0].frames[0]
+
+
 _SPECIAL: dict[bytes, Callable[[Question], Awaitable[bytes]]] = {
     b"scan": lambda question: scan(question.args, nodes=question.nodes),
     b"keys": lambda question: keyspace.keys(question.args, nodes=question.nodes),
@@ -173,11 +236,17 @@ _SPECIAL: dict[bytes, Callable[[Question], Awaitable[bytes]]] = {
     b"randomkey": lambda question: keyspace.random_key(resp=question.resp, nodes=question.nodes),
     b"info": _info,
     b"function|stats": _special(running_or_first),
-    b"pubsub|channels": _special(union),
-    b"pubsub|shardchannels": _special(union),
-    b"pubsub|numsub": _special(sum_by_name),
-    b"pubsub|shardnumsub": _special(sum_by_name),
+    b"acl|log": _security_log,
     b"slowlog|get": _log_entries,
     b"commandlog|get": _log_entries,
+    b"latency|latest": _special(latest_events),
+    b"latency|history": _special(event_history),
+    b"latency|histogram": _histograms,
+    b"latency|doctor": _texts,
+    b"latency|graph": _texts,
+    b"memory|stats": _memory_stats,
+    b"memory|doctor": _texts,
+    b"memory|malloc-stats": _texts,
+    b"debug": _debug,
 }
 """Commands whose answer is more than their policies say."""

@@ -66,9 +66,12 @@ def _merge_section(title: bytes, parts: list[Fields]) -> Fields:
     rule = SECTION_RULES.get(title.lower(), first)
     if rule is none:
         return {}
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    if title.lower() == b"keyspace":
+        names.sort(key=lambda name: (len(name), name))  # db2 may be on another server than db10
     return {
         name: FIELD_RULES.get(name, rule)([part[name] for part in parts if name in part])
-        for name in dict.fromkeys(name for part in parts for name in part)
+        for name in names
         if not _OF_ONE_NODE.fullmatch(name)
     }
 

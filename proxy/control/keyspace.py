@@ -28,7 +28,7 @@ from proxy.control.everyone import (
     failure_of,
 )
 from proxy.control.merges import join_arrays
-from proxy.control.nodes import Nodes, Patience
+from proxy.control.nodes import Nodes, Own, Patience
 from proxy.control.open_slot import (
     OpenSlot,
     Refused,
@@ -175,7 +175,7 @@ async def dbsize(*, nodes: Nodes) -> bytes:
     patience = Patience(nodes)
     apart: list[int] = []
     while True:
-        count_apart = [(b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % slot) for slot in apart]
+        count_apart = [Own((b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % slot)) for slot in apart]
         answers = await ask_everyone(
             [(b"DBSIZE",), *count_apart, ASK_OWN_SLOTS],
             all_primaries,

@@ -17,6 +17,7 @@ from proxy.resp.decode import Value, decode
 from proxy.resp.encode import array, bulk, integer
 
 _ARRAYS = frozenset({b"*", b"~"})  # RESP3 has sets
+_AGGREGATES = _ARRAYS | {b"%"}
 
 
 class CannotMerge(ProxyError):
@@ -50,8 +51,17 @@ def merge_frames(merge: Merge, frames: Sequence[bytes]) -> bytes:
 
 def join_arrays(frames: Sequence[bytes]) -> bytes:
     """Return one array (or RESP3 set) with the elements of all, which stay as they are."""
+    return _join(frames, _ARRAYS)
+
+
+def join_aggregates(frames: Sequence[bytes]) -> bytes:
+    """Return one array, set or map with the elements of all, which stay as they are."""
+    return _join(frames, _AGGREGATES)
+
+
+def _join(frames: Sequence[bytes], allowed: frozenset[bytes]) -> bytes:
     kinds = {frame[:1] for frame in frames}
-    if len(kinds) != 1 or not kinds <= _ARRAYS:
+    if len(kinds) != 1 or not kinds <= allowed:
         raise CannotMerge
     count = 0
     bodies: list[bytes] = []
@@ -105,22 +115,6 @@ def sum_by_name(frames: Sequence[bytes]) -> bytes:
     return array(merged)
 
 
-def newest_entries(frames: Sequence[bytes], limit: int | None) -> bytes:
-    """Merge arrays of log entries (SLOWLOG GET): newest first, no more than ``limit`` (None: all).
-
-    An entry is ``[number, unix time, ...]``; numbers are each server's own.
-    """
-    entries = [entry for frame in frames for entry in _items(frame)]
-    entries.sort(key=_entry_time, reverse=True)
-    return array([_encode(entry) for entry in entries[:limit]])
-
-
-def _entry_time(entry: Value) -> int:
-    if not isinstance(entry, list) or len(entry) < 2:
-        raise CannotMerge
-    return _integer(entry[1])
-
-
 def running_or_first(frames: Sequence[bytes]) -> bytes:
     """Pick the FUNCTION STATS of the server that runs a script; the engines are alike."""
     for frame in frames:
@@ -142,15 +136,3 @@ def _items(frame: bytes) -> list[Value]:
     if frame[:1] not in _ARRAYS or not isinstance(value, list):
         raise CannotMerge
     return value
-
-
-def _encode(value: Value) -> bytes:
-    match value:
-        case int():
-            return integer(value)
-        case bytes():
-            return bulk(value)
-        case list():
-            return array([_encode(item) for item in value])
-        case _:
-            raise CannotMerge

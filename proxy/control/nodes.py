@@ -18,6 +18,18 @@ from proxy.errors import BackendUnavailable
 from proxy.resp import replies
 
 
+class Own(tuple[bytes, ...]):
+    """A command that the proxy asks for its own sake beside a client's: which slots are here?
+
+    Where clients have the rights of users of the servers, it is asked with the proxy's
+    rights: who may SCAN need not be allowed INFO.
+    """
+
+
+# Names the process among other things.
+ASK_SERVER = Own((b"INFO", b"server"))
+
+
 class Nodes(Protocol):
     """The nodes of the cluster, as one client's lane reaches them."""
 
@@ -43,12 +55,20 @@ class Nodes(Protocol):
         """
 
     async def call_many(
-        self, node: Node, commands: list[tuple[bytes, ...]], resp: int = 2
+        self,
+        node: Node,
+        commands: list[tuple[bytes, ...]],
+        resp: int = 2,
+        *,
+        aside: bool = False,
     ) -> list[bytes]:
         """Send several commands to one node and return their raw reply frames.
 
         On one connection, in order, with nothing of anybody else's in between
         (ASKING holds for the command after it).
+
+        Args:
+            aside: Not behind the requests of clients, of which one may run for ever.
 
         Raises:
             BackendUnavailable: As ``call``; ``sent`` if any of them was.
@@ -82,6 +102,19 @@ class Nodes(Protocol):
 
     def own_info(self) -> Mapping[bytes, bytes]:
         """Return the fields of INFO that are the proxy's own, such as ``tcp_port``."""
+
+
+class AllNodes(Nodes, Protocol):
+    """The nodes, as the proxy itself reaches them."""
+
+    def like(self, lane: Lane) -> Nodes:
+        """Return the nodes as the clients of this lane reach them: with their rights and database.
+
+        Connections are shared with these clients, whatever protocol version is asked for.
+        """
+
+    def over(self, lane: Lane) -> Nodes:
+        """Return the nodes as the connections of this very lane reach them."""
 
 
 class Patience:

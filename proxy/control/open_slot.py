@@ -20,7 +20,7 @@ from proxy.cluster.redirects import parse_refusal
 from proxy.cluster.topology import Node
 from proxy.commands.glob import compile_glob
 from proxy.commands.scan_cursor import ScanOptions
-from proxy.control.nodes import Nodes
+from proxy.control.nodes import Nodes, Own
 from proxy.control.own_slots import ASK_OWN_SLOTS, OwnSlots, parse_own_slots
 from proxy.errors import BackendProtocolError, ProxyError
 from proxy.resp.decode import decode, error_code
@@ -79,14 +79,14 @@ async def read_keys(open_slot: OpenSlot, nodes: Nodes) -> list[bytes] | Refused:
         SlotHasMoved: It is not certain that these are all.
         BackendUnavailable: One of the two nodes does not answer.
     """
-    ask_keys = (b"CLUSTER", b"GETKEYSINSLOT", b"%d" % open_slot.slot, _ALL_KEYS)
+    ask_keys = Own((b"CLUSTER", b"GETKEYSINSLOT", b"%d" % open_slot.slot, _ALL_KEYS))
     keys: dict[bytes, None] = {}
     for node in (open_slot.source, open_slot.target):
-        frame = await nodes.call(node, *ask_keys)
+        (frame,) = await nodes.call_many(node, [ask_keys])
         if error_code(frame) is not None:
             return Refused(node, frame)
         keys.update(dict.fromkeys(expect_keys(decode(frame))))
-    frame = await nodes.call(open_slot.source, *ASK_OWN_SLOTS)
+    (frame,) = await nodes.call_many(open_slot.source, [ASK_OWN_SLOTS])
     if error_code(frame) is not None:
         return Refused(open_slot.source, frame)
     own = parse_own_slots(expect_text(decode(frame)))
@@ -147,13 +147,13 @@ async def _read_types(
     """Return what TYPE says of each key, as a frame, from the node that has it."""
     if not keys:
         return []
-    frames = await nodes.call_many(source, [(b"TYPE", key) for key in keys])
+    frames = await nodes.call_many(source, [Own((b"TYPE", key)) for key in keys])
     # The source of an open slot answers ASK for every key of it that it does not have.
     left = [index for index, frame in enumerate(frames) if error_code(frame) == b"ASK"]
     if left and target is not None:
         commands: list[tuple[bytes, ...]] = []
         for index in left:
-            commands += [(b"ASKING",), (b"TYPE", keys[index])]
+            commands += [Own((b"ASKING",)), Own((b"TYPE", keys[index]))]
         found = (await nodes.call_many(target, commands))[1::2]
         for index, frame in zip(left, found, strict=True):
             frames[index] = frame

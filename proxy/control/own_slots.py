@@ -18,9 +18,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from proxy.control.nodes import Own
 from proxy.errors import BackendProtocolError
 
-ASK_OWN_SLOTS = (b"CLUSTER", b"NODES")
+ASK_OWN_SLOTS = Own((b"CLUSTER", b"NODES"))
 
 _MYSELF = re.compile(rb"^\S+ \S+ (?:\S+,)?myself(?:,\S+)? \S+ \S+ \S+ \S+ \S+(?P<slots>.*)$", re.M)
 

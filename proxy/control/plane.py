@@ -19,6 +19,7 @@ from proxy.cluster.redirects import Ask, Moved, parse_refusal
 from proxy.control import retry
 from proxy.control.pools import Pools
 from proxy.control.routes import Routes
+from proxy.control.scripts import Bringer, ScriptBook
 from proxy.control.watch import Watcher
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
@@ -53,7 +54,7 @@ class ControlPlane:
         address_map: Translates the addresses in redirects.
         request_timeout_s: For the texts that name it.
         new_state: Makes what the sessions room keeps of a client.
-        must_log_in: Whether a client may do nothing before AUTH.
+        must_log_in: Whether a client that comes now may do nothing before AUTH.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class ControlPlane:
         limits: RequestLimits,
         reply_limit_bytes: int,
         new_state: Callable[[], object],
-        must_log_in: bool,
+        must_log_in: Callable[[], bool],
     ) -> None:
         self._address_map = address_map
         self._request_timeout_s = request_timeout_s
@@ -83,6 +84,8 @@ class ControlPlane:
         watcher: Watcher,
         on_punt: PuntHandler,
         on_closed: Callable[[Client], None],
+        scripts: ScriptBook,
+        bringer: Bringer,
     ) -> None:
         """Take the rooms that were built after this one. Before the first client."""
         self._engine = engine
@@ -91,6 +94,8 @@ class ControlPlane:
         self._watcher = watcher
         self._on_punt = on_punt
         self._on_closed = on_closed
+        self._bringer = bringer
+        self.note_script = scripts.note
         self.lane_for = pools.lane_for
 
     # ---- clients ----------------------------------------------------------------
@@ -98,7 +103,7 @@ class ControlPlane:
     def accepted(self, client: Client) -> None:
         """Give a new client its state."""
         client.state = self._new_state()
-        client.is_gated = self._must_log_in
+        client.is_gated = self._must_log_in()
 
     def closed(self, client: Client, reason: str) -> None:
         """Log why a client was sent away; one that left by itself is not worth a line."""
@@ -178,14 +183,17 @@ class ControlPlane:
                     self._watcher.suspect()
                 return Action.BY_MAP, refusal.slot if isinstance(refusal, Moved) else -1, wait_s
 
+    def lacks_script(self, pipeline: Pipeline, request: bytes, attempts: int) -> float | None:
+        """Bring a node the script or function that it says it lacks."""
+        return self._bringer.bring(pipeline, request, attempts)
+
     def need_connection(self, pipeline: Pipeline) -> None:
         """Have a pipeline connected that has something to send."""
         self._pools.want(pipeline)
 
     def lost_connection(self, pipeline: Pipeline) -> None:
         """Suspect the map when a connection breaks."""
-        if pipeline.on_lost is not None:
-            pipeline.on_lost()
+        self._pools.lost(pipeline)
         log.info("connection lost", node=str(self._routes.address(pipeline.node)))
         self._watcher.suspect()
 

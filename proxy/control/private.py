@@ -75,6 +75,18 @@ class PrivateConnection:
         frame = b"".join(encode_command(*args) for args in commands)
         return split_frames(await self._ask(frame, len(commands)))
 
+    def start(self, on_done: Callable[[bytes | BackendUnavailable], object], *args: bytes) -> None:
+        """Send one command and do not wait; its reply frame comes to ``on_done``, inside a tick.
+
+        Whoever leaves before it has come must not ``keep`` the connection.
+
+        Raises:
+            BackendUnavailable: The connection is gone.
+        """
+        if self._is_lost:
+            raise BackendUnavailable(f"the connection to {self.address} is gone", sent=False)
+        self._engine.submit(self._pipeline, encode_command(*args), on_done)
+
     def keep(self) -> None:
         """Say that no state is left on it, and no reply is owed: somebody else may have it."""
         self.is_clean = True

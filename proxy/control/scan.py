@@ -56,7 +56,7 @@ from proxy.commands.scan_cursor import (
     split_server_cursor,
 )
 from proxy.control.info import info_fields
-from proxy.control.nodes import Nodes, Patience
+from proxy.control.nodes import ASK_SERVER, Nodes, Patience
 from proxy.control.open_slot import (
     Refused,
     SlotHasMoved,
@@ -253,7 +253,7 @@ class _Scan:
         asked_cursor = server_cursor(position, is_by_slot=is_by_slot)
         frames = await self._nodes.call_many(
             node,
-            [(b"INFO", b"server"), (b"SCAN", b"%d" % asked_cursor, *self._rest), ASK_OWN_SLOTS],
+            [ASK_SERVER, (b"SCAN", b"%d" % asked_cursor, *self._rest), ASK_OWN_SLOTS],
         )
         for frame in frames:
             if error_code(frame) is not None:

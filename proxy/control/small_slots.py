@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from proxy.cluster.topology import Node
 from proxy.commands.scan_cursor import ScanOptions
-from proxy.control.nodes import Nodes
+from proxy.control.nodes import Nodes, Own
 from proxy.control.open_slot import (
     Refused,
     SlotHasMoved,
@@ -63,7 +63,7 @@ async def read_small_slots(
     """
     slots = slots[:SLOTS_AT_ONCE]
     frames = await nodes.call_many(
-        node, [(b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % slot) for slot in slots]
+        node, [Own((b"CLUSTER", b"COUNTKEYSINSLOT", b"%d" % slot)) for slot in slots]
     )
     if (refused := _refusal(node, frames)) is not None:
         return refused
@@ -76,7 +76,7 @@ async def read_small_slots(
         node,
         [
             *(
-                (b"CLUSTER", b"GETKEYSINSLOT", b"%d" % slot, b"%d" % (KEYS_LIMIT + 1))
+                Own((b"CLUSTER", b"GETKEYSINSLOT", b"%d" % slot, b"%d" % (KEYS_LIMIT + 1)))
                 for slot in slots
             ),
             ASK_OWN_SLOTS,

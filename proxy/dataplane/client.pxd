@@ -17,6 +17,7 @@ cdef enum Stall:
     STALL_OUTPUT = 8     # until it reads what it was sent
     STALL_IN_FLIGHT = 16 # until it has fewer requests in flight
     STALL_NODE = 32      # until a node's full queue has room
+    STALL_PAUSE = 64     # until CLIENT PAUSE is over
 
 
 cdef enum Place:
@@ -58,7 +59,7 @@ cdef class Client:
     cdef bint is_closing               # takes no more requests; closed when all is written
     cdef public bint is_off_road       # every request goes to the control plane
     cdef bint gated                    # it must log in first
-    cdef bint leaves_at_end            # closed as soon as it sends nothing more, whatever it waits for
+    cdef readonly bint leaves_at_end            # closed as soon as it sends nothing more, whatever it waits for
     cdef public bint may_idle          # idle_timeout_s is not for it
     cdef public int reply_mode
     cdef public object state           # what the sessions room keeps of it
@@ -70,6 +71,7 @@ cdef class Client:
     cdef readonly uint64_t bytes_out
 
     cdef void enqueue(self, Request request) noexcept
+    cdef void insert(self, Request request, Request before) noexcept
     cdef void obey_reply_mode(self, Request request) noexcept
     cdef int complete(self, Request request, const char* data, Py_ssize_t length) except -1
     cdef void orphan(self) noexcept

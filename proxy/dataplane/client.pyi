@@ -72,6 +72,10 @@ class Client:
         """Name of the last command, lower case; empty before the first."""
 
     @property
+    def leaves_at_end(self) -> bool:
+        """Whether it waits for something that may never come: see ``Engine.watch_end``."""
+
+    @property
     def is_closed(self) -> bool:
         """Whether its connection is gone."""
 

@@ -36,6 +36,15 @@ cdef class Client:
             self.tail.next_in_client = request
         self.tail = request
 
+    cdef void insert(self, Request request, Request before) noexcept:
+        """Put a frame that is already there into the client's order, right behind ``before``."""
+        request.client = self
+        request.next_in_client = before.next_in_client
+        before.next_in_client = request
+        if self.tail is before:
+            self.tail = request
+        self.kept_bytes += request.reply_length
+
     cdef void obey_reply_mode(self, Request request) noexcept:
         """Note whether this request's reply is to be sent: CLIENT REPLY OFF and SKIP."""
         request.silent = self.reply_mode != REPLY_ON

@@ -1,6 +1,6 @@
 """The sockets of clients: accept, read and route, write, close."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from proxy.dataplane.client import Client
 from proxy.dataplane.lane import Lane
@@ -15,6 +15,9 @@ class ClientSide(NodeSide):
     """A client is not read while more than this waits for it."""
     client_output_limit_bytes: int
     """A client is closed when more than this waits for it."""
+
+    tap: Callable[[Client, list[bytes]], object] | None
+    """Called with each request when it was sent on its way or answered."""
 
     @property
     def accepted(self) -> int:
@@ -58,7 +61,11 @@ class ClientSide(NodeSide):
         """
 
     def push(self, client: Client, frame: bytes) -> None:
-        """Write a frame that answers no request, behind the replies given so far."""
+        """Write a frame that answers no request, behind all replies that have come so far.
+
+        One that waits for an earlier reply is not overtaken, nor is a split command of which
+        a part has come: a client that keeps what it read must hear later that it has changed.
+        """
 
     def resume(self, client: Client) -> None:
         """Let a client go on whose state a hook has changed."""

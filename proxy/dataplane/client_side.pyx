@@ -18,8 +18,10 @@ from proxy.dataplane.frames import FAULTS
 from proxy.dataplane.kernel cimport (
     EPOLL_CTL_DEL, IPPROTO_TCP, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK,
     TCP_NODELAY, accept4, epoll_ctl, epoll_event, recv, send, setsockopt)
+from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.lane cimport Lane
-from proxy.dataplane.sockets cimport INBOX_BYTES, READ_AHEAD_BYTES
+from proxy.dataplane.request cimport ANSWERED, Request
+from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, READ_AHEAD_BYTES
 
 cdef enum:
     ACCEPTS_PER_TICK = 64
@@ -83,11 +85,33 @@ cdef class ClientSide(NodeSide):
             self.close_client(client)
 
     def push(self, Client client, bytes frame):
-        """Write a frame that answers no request, behind the replies given so far."""
-        if client.fd >= 0 and not client.is_closing:
+        """Write a frame that answers no request, behind all replies that have come so far.
+
+        One that waits for an earlier reply is not overtaken, nor is a split command of which
+        a part has come: a client that keeps what it read must hear later that it has changed.
+        """
+        cdef Request request, behind = None
+        cdef Request news
+        if client.fd < 0 or client.is_closing:
+            return
+        if self.shower is not None:
+            frame = self.shower.show_push(frame)
+        request = client.head
+        while request is not None:
+            if request.state == ANSWERED or (
+                    isinstance(request, Gather) and
+                    (<Gather>request).open_parts < <Py_ssize_t>len((<Gather>request).parts)):
+                behind = request
+            request = request.next_in_client
+        if behind is None:
             client.output.append(frame, len(frame))
-            self.mark_dirty(client)
-            self.wake()
+        else:
+            news = Request.__new__(Request)
+            news.state = ANSWERED
+            news.keep_reply(frame, len(frame))
+            client.insert(news, behind)
+        self.mark_dirty(client)
+        self.wake()
 
     def resume(self, Client client):
         """Let a client go on whose state a hook has changed."""
@@ -149,10 +173,10 @@ cdef class ClientSide(NodeSide):
                 if client.fd >= 0 and taken < received:
                     client.input.append(self.inbox + taken, received - taken)
         else:
-            room = INBOX_BYTES
+            room = CUT_BYTES
             if client.scanner is not None and client.scanner.bulk_length > 0:
                 room = client.scanner.position + client.scanner.bulk_length + 2 - len(client.input)
-                room = min(max(room, INBOX_BYTES), READ_AHEAD_BYTES)
+                room = min(max(room, CUT_BYTES), READ_AHEAD_BYTES)
             place = client.input.reserve(room)
             received = recv(client.fd, place, room, MSG_DONTWAIT)
             if received > 0:
@@ -215,6 +239,8 @@ cdef class ClientSide(NodeSide):
                 if not self.route(client, data + at, scanner):
                     scanner.reset()
                     break
+                if self.tap is not None:
+                    self._show(client, data + at, scanner)
             elif found == INLINE:
                 if not self._route_inline(client, data + at, scanner.position):
                     scanner.reset()
@@ -234,6 +260,12 @@ cdef class ClientSide(NodeSide):
             scanner.reset()
             self.spare_scanners.append(scanner)
         return length if client.is_closing else at
+
+    cdef int _show(self, Client client, const char* frame, RequestScanner scanner) except -1:
+        """Show a request to whoever monitors; it is gone with its client."""
+        if client.fd >= 0:
+            self.tap(client, scanner.copy_args(frame))
+        return 0
 
     cdef RequestScanner _new_scanner(self):
         cdef RequestScanner like = self.inline_scanner
@@ -258,7 +290,11 @@ cdef class ClientSide(NodeSide):
         if self.inline_scanner.scan(frame, len(frame)) != WHOLE:
             self._refuse_protocol(client, self.inline_scanner, frame)
             return True
-        return self.route(client, frame, self.inline_scanner)
+        if not self.route(client, frame, self.inline_scanner):
+            return False
+        if self.tap is not None:
+            self._show(client, frame, self.inline_scanner)
+        return True
 
     cdef int _refuse_protocol(self, Client client, RequestScanner scanner,
                               const char* data) except -1:

@@ -1,8 +1,9 @@
 """The data plane's heartbeat: one tick takes everything that is ready, then writes."""
 
 from proxy.dataplane.client_side import ClientSide
-from proxy.dataplane.hooks import Hooks
+from proxy.dataplane.hooks import Hooks, Shower
 from proxy.dataplane.lane import Lane
+from proxy.dataplane.pins import Pins
 from proxy.dataplane.tables import CommandTable, SlotMap
 
 class Engine(ClientSide):
@@ -25,8 +26,17 @@ class Engine(ClientSide):
     def fileno(self) -> int:
         """Return the epoll descriptor: readable when a tick has something to do."""
 
+    def pause(self, only_writes: bool) -> None:
+        """Let no client's next request pass, or none that writes, until ``unpause``."""
+
+    def unpause(self) -> None:
+        """Let all clients go on."""
+
     def install_commands(self, table: CommandTable) -> None:
         """Replace the command table."""
+
+    def install_pins(self, pins: Pins, shower: Shower) -> None:
+        """Take the pins; every command table from now on has been told of them."""
 
     def install_slots(self, slots: SlotMap) -> None:
         """Replace the slot map; what waits for a node without connection is routed anew."""
@@ -52,6 +62,9 @@ class Engine(ClientSide):
     @property
     def sweep_after_s(self) -> float:
         """How long the engine may be left alone while it is busy."""
+
+    def close(self) -> None:
+        """Close every connection, of clients and to nodes; nothing may be asked of it after."""
 
     def tick(self, timeout_ms: int) -> bool:
         """Handle everything that is ready; wait up to ``timeout_ms`` for something.

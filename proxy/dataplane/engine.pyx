@@ -12,10 +12,12 @@ ledger, recovery, router, sockets, node_side, client_side. As separate objects
 they would call each other for every request.
 """
 
-from proxy.dataplane.client cimport GONE, OWN, STALL_OUTPUT, Client
+from proxy.dataplane.client cimport GONE, OWN, STALL_OUTPUT, STALL_PAUSE, Client
 from proxy.dataplane.kernel cimport (
     EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_event, epoll_wait, eventfd_read, monotonic)
 from proxy.dataplane.lane cimport Lane, Pipeline
+from proxy.dataplane.pins cimport Pins
+from proxy.dataplane.router cimport PAUSED_ALL, PAUSED_WRITES
 from proxy.dataplane.tables cimport CommandTable, SlotMap
 
 cdef enum:
@@ -51,9 +53,30 @@ cdef class Engine(ClientSide):
         """Return the epoll descriptor: readable when a tick has something to do."""
         return self.epoll
 
+    def pause(self, bint only_writes):
+        """Let no client's next request pass, or none that writes, until ``unpause``."""
+        self.paused = PAUSED_WRITES if only_writes else PAUSED_ALL
+
+    def unpause(self):
+        """Let all clients go on."""
+        cdef Client client
+        self.paused = 0
+        stopped = self.paused_clients
+        self.paused_clients = []
+        for client in stopped:
+            client.stall &= ~STALL_PAUSE
+            if client.stall == 0:
+                self.mark_resuming(client)
+        self.wake()
+
     def install_commands(self, CommandTable table):
         """Replace the command table."""
         self.table = table
+
+    def install_pins(self, Pins pins, shower):
+        """Take the pins; every command table from now on has been told of them."""
+        self.pins = pins
+        self.shower = shower
 
     def install_slots(self, SlotMap slots):
         """Replace the slot map; what waits for a node without connection is routed anew."""
@@ -100,6 +123,16 @@ cdef class Engine(ClientSide):
     def sweep_after_s(self):
         """How long the engine may be left alone while it is busy."""
         return SLEEPER_S if self.sleepers else SWEEP_S
+
+    def close(self):
+        """Close every connection, of clients and to nodes; nothing may be asked of it after."""
+        cdef Client client
+        for client in list(self.by_id.values()):
+            self._close_client(client, "")
+        for owner in list(self.owners):
+            if isinstance(owner, Pipeline):
+                self.drop(owner)
+        self._close_doomed()
 
     # ---- the tick -------------------------------------------------------------
 

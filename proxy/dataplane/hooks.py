@@ -60,11 +60,21 @@ class Hooks(Protocol):
         Both numbers are -1 where there is none.
         """
 
+    def note_script(self, body: bytes) -> None:
+        """Note a script that a client brings along (EVAL)."""
+
+    def lacks_script(self, pipeline: Pipeline, request: bytes, attempts: int) -> float | None:
+        """Bring a node the script or function that it says it lacks.
+
+        Returns:
+            Seconds until the request is to be sent again; None: it is not.
+        """
+
     def need_connection(self, pipeline: Pipeline) -> None:
         """Note that a pipeline has requests to send and no connection."""
 
     def lost_connection(self, pipeline: Pipeline) -> None:
-        """Note that a pipeline's connection is gone."""
+        """Note that a pipeline's connection is gone, and nobody has dropped it."""
 
     def silent(self, pipeline: Pipeline, seconds: float) -> None:
         """Note that a node has owed replies for so long without sending a byte."""
@@ -110,3 +120,18 @@ class Hooks(Protocol):
 
     def lane_for(self, resp: int) -> Lane:
         """Return the lane of clients that speak this protocol version."""
+
+
+class Shower(Protocol):
+    """Turns what clients are told into their own names for keys, while there are pins."""
+
+    def show_reply(self, client: Client, reply: bytes) -> bytes:
+        """Return the reply to the client's open request as the client is to see it."""
+
+    def show_push(self, frames: bytes) -> bytes:
+        """Return what a client is told without having asked as it is to see it."""
+
+    def forward(
+        self, client: Client, frame: bytes, slot: int, is_write: bool, replies: int
+    ) -> bool:
+        """Take over a request of ``forward_punt``, if its reply has to be shown."""

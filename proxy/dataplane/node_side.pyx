@@ -13,8 +13,9 @@ from libc.string cimport memcmp, memcpy, memset
 from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.frames cimport BROKEN, WHOLE, ReplyScanner, Scan
 from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, recv, send, sendmsg
+from proxy.dataplane.recovery cimport lacks_script
 from proxy.dataplane.request cimport ANSWERED, Block, Request
-from proxy.dataplane.sockets cimport INBOX_BYTES, OUTBOX_BYTES, READ_AHEAD_BYTES
+from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, OUTBOX_BYTES, READ_AHEAD_BYTES
 
 cdef enum:
     COPIED_BYTES = 4096         # longer requests are written from where they are
@@ -65,7 +66,7 @@ cdef class NodeSide(Sockets):
     def drop(self, Pipeline pipeline):
         """Close a pipeline's connection; what was on it is sent again or answered."""
         if pipeline.fd >= 0:
-            self._close_pipeline(pipeline)
+            self._close_pipeline(pipeline, True)
             self.wake()
 
     def submit(self, Pipeline pipeline, bytes frame, on_done, int replies=1):
@@ -108,7 +109,7 @@ cdef class NodeSide(Sockets):
                     input.append(self.inbox + taken, received - taken)
         else:
             room = pipeline.scanner.position - (input.end - input.start)
-            room = min(max(room, INBOX_BYTES), READ_AHEAD_BYTES)
+            room = min(max(room, CUT_BYTES), READ_AHEAD_BYTES)
             input.reserve(room)
             received = recv(pipeline.fd, input.data + input.end, room, MSG_DONTWAIT)
             if received > 0:
@@ -179,9 +180,8 @@ cdef class NodeSide(Sockets):
     cdef int _take_leading(self, Request request, const char* data, Py_ssize_t length) except -1:
         """Take a reply before the one that counts: to ASKING, or inside a block."""
         request.extra -= 1
-        if request.asking:
-            request.asking = False
-            return 0
+        if request.extra >= request.leading:
+            return 0  # ASKING's own
         return (<Block>request).note(data, length, data[0] == b"-" and is_refusal(data, length))
 
     cdef int _take_last(self, Block block, const char* data, Py_ssize_t length) except -1:
@@ -203,6 +203,9 @@ cdef class NodeSide(Sockets):
             return self._take_push(pipeline, data, length)
         request = pipeline.sent_head
         if request is None:
+            if pipeline.written and pipeline.unsent_head.extra:
+                # The beginning of a long one is answered while the rest is still being written.
+                return self._take_leading(pipeline.unsent_head, data, length)
             if pipeline.is_stream:
                 return self._take_push(pipeline, data, length)
             return self._close_pipeline(pipeline)
@@ -211,7 +214,7 @@ cdef class NodeSide(Sockets):
         pipeline.pop_sent()
         if request.leading:
             return self._take_last(<Block>request, data, length)
-        if data[0] == b"-" and is_refusal(data, length):
+        if data[0] == b"-" and (is_refusal(data, length) or lacks_script(request, data, length)):
             return self.refused(request, data, length)
         if request.state == ANSWERED:
             pipeline.late_replies += 1
@@ -320,7 +323,7 @@ cdef class NodeSide(Sockets):
             self.free_node(pipeline)
         return 0
 
-    cdef int _close_pipeline(self, Pipeline pipeline) except -1:
+    cdef int _close_pipeline(self, Pipeline pipeline, bint on_purpose=False) except -1:
         self._doom(pipeline.fd)
         pipeline.wants_write = False
-        return self.lost(pipeline)
+        return self.lost(pipeline, on_purpose)

@@ -20,6 +20,7 @@ cdef class Recovery(Ledger):
     cdef readonly uint64_t outcome_unknown
 
     cdef int refused(self, Request request, const char* data, Py_ssize_t length) except -1
+    cdef int _bring_script(self, Request request, bytes line) except -1
     cdef int _hold(self, Request request, double delay_s) except -1
     cdef int _hold_uncovered(self, Request request) except -1
     cdef int send_held(self, Client client) except -1
@@ -27,7 +28,10 @@ cdef class Recovery(Ledger):
     cdef set _overtaken(self, Client client, list held)
     cdef list _keys_of(self, Request piece)
     cdef int _refuse_for_good(self, Request request) except -1
-    cdef int lost(self, Pipeline pipeline) except -1
+    cdef int lost(self, Pipeline pipeline, bint on_purpose=*) except -1
     cdef int take_back(self, Pipeline pipeline) except -1
     cdef int expire(self, Client client) except -1
     cdef int _give_up(self, Request request) except -1
+
+
+cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noexcept

@@ -1,5 +1,6 @@
 """What becomes of a piece that was refused, lost with its connection, or is too late."""
 
+from proxy.dataplane.lane import Pipeline
 from proxy.dataplane.ledger import Ledger
 
 class Recovery(Ledger):
@@ -7,6 +8,9 @@ class Recovery(Ledger):
 
     loss_limit: int
     """Connections a read may be lost with before it fails."""
+
+    def refuse(self, pipeline: Pipeline, error: bytes) -> None:
+        """Answer everything that a pipeline has not written: the node will not have its lane."""
 
     @property
     def refusals(self) -> int:

@@ -9,17 +9,35 @@ client hears that the outcome is unknown (law 4).
 """
 
 from libc.stdlib cimport free
+from libc.string cimport memcmp
 
 from proxy.dataplane.client cimport GONE, STALL_HELD
 from proxy.dataplane.frames cimport Arg, RequestScanner
 from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.hooks import Action
-from proxy.dataplane.request cimport ANSWERED, HELD, WAITING
+from proxy.dataplane.request cimport ANSWERED, HELD, WAITING, Block
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, find_keys
 
 # A held piece whose slot has no owner is looked at again after this many seconds.
 # Chosen: well below the time of a failover, well above a round trip.
 cdef double UNCOVERED_RETRY_S = 0.05
+
+
+# The servers' whole words: a script may return any error, but hardly just this one.
+# Redis says the longer, Valkey the shorter.
+cdef bytes NO_SCRIPT = b"-NOSCRIPT No matching script. Please use EVAL.\r\n"
+cdef bytes NO_SCRIPT_IN_SHORT = b"-NOSCRIPT No matching script.\r\n"
+cdef bytes NO_FUNCTION = b"-ERR Function not found\r\n"
+
+
+cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noexcept:
+    """Whether a reply says that a node lacks the script or function that a piece only names."""
+    if request.command is None or not request.command.names_script:
+        return False
+    return (length == len(NO_SCRIPT) and memcmp(data, <const char*>NO_SCRIPT, length) == 0) or \
+        (length == len(NO_SCRIPT_IN_SHORT) and
+         memcmp(data, <const char*>NO_SCRIPT_IN_SHORT, length) == 0) or \
+        (length == len(NO_FUNCTION) and memcmp(data, <const char*>NO_FUNCTION, length) == 0)
 
 
 cdef class Recovery(Ledger):
@@ -39,14 +57,12 @@ cdef class Recovery(Ledger):
         # A copy: the hook may drop the pipeline in whose buffer ``data`` lies.
         line = data[:length]
         self.refusals += 1
+        if lacks_script(request, data, length):
+            return self._bring_script(request, line)
         action, place, delay_s = self.control.judge(
             request.node, line, request.redirects, request.attempts)
         if action == Action.PASS:
             return self.answer(request, line, length)
-        if action == Action.ASK and request.leading:
-            # Inside MULTI a server takes no ASKING: wait until the slot has moved.
-            action = Action.BY_MAP
-            delay_s = UNCOVERED_RETRY_S
         request.keep_reply(line, length)
         request.ask_node = place if action == Action.ASK else -1
         if action == Action.BY_MAP and request.slot == NO_SLOT and place >= 0:
@@ -56,10 +72,23 @@ cdef class Recovery(Ledger):
             request.redirects += 1
         return self._hold(request, delay_s)
 
+    cdef int _bring_script(self, Request request, bytes line) except -1:
+        """A node has no such script or function: send the piece again if it can be brought there."""
+        cdef Client client = <Client>request.client
+        wait_s = self.control.lacks_script(
+            client.lane.pipeline(request.node, client.id),
+            request.frame[:request.frame_length], request.attempts)
+        if wait_s is None:
+            return self.answer(request, line, len(line))
+        request.keep_reply(line, len(line))
+        return self._hold(request, wait_s)
+
     cdef int _hold(self, Request request, double delay_s) except -1:
         cdef Client client = <Client>request.client
         request.state = HELD
         request.was_sent = False
+        if request.leading:
+            (<Block>request).begin_again()
         request.attempts += 1
         request.not_before = self.now + delay_s
         if client.held is None:
@@ -172,7 +201,7 @@ cdef class Recovery(Ledger):
         request.state = WAITING
         return self.answer(request, error, len(error))
 
-    cdef int lost(self, Pipeline pipeline) except -1:
+    cdef int lost(self, Pipeline pipeline, bint on_purpose=False) except -1:
         """A connection is gone: decide for every piece that was on it.
 
         A write that was sent whole may have run; its client hears so. Everything
@@ -206,7 +235,10 @@ cdef class Recovery(Ledger):
                 request.losses += 1
                 self._hold(request, 0)
         self.take_back(pipeline)
-        self.control.lost_connection(pipeline)
+        if pipeline.on_lost is not None:
+            pipeline.on_lost()
+        if not on_purpose:
+            self.control.lost_connection(pipeline)
         return 0
 
     cdef int take_back(self, Pipeline pipeline) except -1:
@@ -228,6 +260,18 @@ cdef class Recovery(Ledger):
                 self._hold(request, 0)
         self.free_node(pipeline)
         return 0
+
+    def refuse(self, Pipeline pipeline, bytes error):
+        """Answer everything that a pipeline has not written: the node will not have its lane."""
+        cdef Request request
+        pipeline.is_wanted = False
+        while True:
+            request = pipeline.pop_unsent()
+            if request is None:
+                break
+            self.answer(request, error, len(error))
+        self.free_node(pipeline)
+        self.wake()
 
     cdef int expire(self, Client client) except -1:
         """Give up the client's requests whose deadline has passed; others wait on.

@@ -39,7 +39,7 @@ cdef class Request:
     cdef int attempts              # times it was held
     cdef int losses                # times its connection was lost after it was sent
     cdef int ask_node              # node to ask next, with ASKING; -1: by the slot map
-    cdef bint asking               # ASKING goes out before it, and that reply is still to come
+    cdef bint asking               # ASKING goes out before it
     cdef int leading               # replies of its frame before the one that counts; only of a Block
     cdef int extra                 # replies still to come before the one that counts
     cdef int node                  # node it was last sent to; -1: none yet

@@ -14,6 +14,9 @@ class Router(Recovery):
     node_queue_soft_bytes: int
     """A client is stopped when a node's queue holds more than this."""
 
+    doubtful_scripts: set[bytes]
+    """SHA1 (lower case) of scripts that some node may lack: EVALSHA of one is punted."""
+
     @property
     def requests(self) -> int:
         """Requests of clients so far."""
@@ -53,6 +56,7 @@ class Router(Recovery):
         is_write: bool = True,
         replies: int = 1,
         timeout_s: float | None = None,
+        number: int = 0,
     ) -> Client:
         """Send a request of the proxy's own as if a client had: routed, redirected, patient.
 
@@ -63,6 +67,7 @@ class Router(Recovery):
             slot: NO_SLOT (-1) for any primary.
             replies: As of ``forward_punt``.
             timeout_s: Other than ``request_timeout_s``.
+            number: Picks connection and primary where there are several, as a client's id does.
 
         Returns:
             A token for ``forget``.

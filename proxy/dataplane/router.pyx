@@ -9,16 +9,18 @@ Law 3 (sequence) has one of its two rules here: a client with pieces in flight i
 not routed by a newer map until they are answered. The other is in recovery.pyx.
 """
 
+cimport cython
 from libc.stdlib cimport free, realloc
 
-from proxy.dataplane.client cimport GONE, OWN, STALL_DRAIN, STALL_IN_FLIGHT, STALL_NODE, STALL_PUNT
+from proxy.dataplane.client cimport (
+    GONE, OWN, STALL_DRAIN, STALL_IN_FLIGHT, STALL_NODE, STALL_PAUSE, STALL_PUNT)
 from proxy.dataplane.gather cimport Gather, split
 from proxy.dataplane.request cimport Block
 from proxy.dataplane.hooks import Punt
 from proxy.dataplane.kernel cimport monotonic
 from proxy.dataplane.lane cimport Lane, Pipeline
 from proxy.dataplane.tables cimport (
-    ASK_SERVER, FORWARD, NO_NODE, NO_SLOT, SESSION, SPLIT, find_keys, has_word, slot_of)
+    NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of)
 
 cdef object PUNT_ROAD = Punt.ROAD
 cdef object PUNT_UNKNOWN = Punt.UNKNOWN
@@ -34,6 +36,8 @@ cdef class Router(Recovery):
     def __cinit__(self, *args, **kwargs):
         self.table = CommandTable(())
         self.own = set()
+        self.doubtful_scripts = set()
+        self.paused_clients = []
 
     def __dealloc__(self):
         free(self.key_slots)
@@ -46,19 +50,29 @@ cdef class Router(Recovery):
         After False, the same frame is shown again when the client goes on.
         """
         cdef Command command
-        cdef Py_ssize_t argc = scanner.count, i
-        cdef int slot
+        cdef Py_ssize_t argc = scanner.count
         command = self.table.find(frame, scanner.args, argc)
+        if self.paused and self._waits_for_pause(client, command, argc):
+            return False
         if client.is_off_road or command is None or command.road >= 2:
             return self._leave_hot_road(client, command, frame, scanner)
         if argc < -command.arity if command.arity < 0 else argc != command.arity:
             return self._punt_in_place(client, PUNT_ARITY, command, frame, scanner)
-        if command.blocking_keyword and has_word(
-                frame, scanner.args, 1, argc, command.blocking_keyword, b"STREAMS"):
+        if command.is_looked_into and self._look_into(command, frame, scanner):
             return self._leave_hot_road(client, command, frame, scanner)
         find_keys(command, frame, scanner.args, argc, self.keys)
+        return self._route_by_keys(client, command, frame, scanner)
+
+    @cython.final
+    cdef bint _route_by_keys(self, Client client, Command command, const char* frame,
+                             RequestScanner scanner) except -1:
+        cdef Py_ssize_t i
+        cdef int slot
         if self.keys.count == 0:
-            return self._forward(client, command, NO_SLOT, frame, scanner.position)
+            slot = NO_SLOT
+            if command.goes_by_channel:
+                slot = slot_of(frame + scanner.args[1].start, scanner.args[1].length)
+            return self._forward(client, command, slot, frame, scanner.position)
         slot = slot_of(frame + scanner.args[self.keys.index[0]].start,
                        scanner.args[self.keys.index[0]].length)
         if self.keys.count > 1:
@@ -67,6 +81,54 @@ cdef class Router(Recovery):
                 if self.key_slots[i] != slot:
                     return self._split(client, command, frame, scanner)
         return self._forward(client, command, slot, frame, scanner.position)
+
+    cdef bint _route_pinned(self, Client client, Command command, const char* frame,
+                            RequestScanner scanner) except -1:
+        """Route a request, with its keys by their stored names."""
+        cdef Py_ssize_t argc = scanner.count
+        cdef bytes stored
+        cdef bint leaves
+        if argc < -command.arity if command.arity < 0 else argc != command.arity:
+            return self._punt_in_place(client, PUNT_ARITY, command, frame, scanner)
+        leaves = command.is_looked_into and self._look_into(command, frame, scanner)
+        find_keys(command, frame, scanner.args, argc, self.keys)
+        stored = self.pins.store(frame, scanner, self.keys)
+        if command.carries_script or command.runs_by_sha:
+            # What a script itself says about pinned keys is for the control plane to put right.
+            leaves = leaves or stored is not None or self.keys.count == 0
+        if leaves:
+            if client.in_flight > 0:
+                client.stall |= STALL_DRAIN
+                return False
+            return self._punt_in_place(client, PUNT_ROAD, command, frame, scanner)
+        if stored is None:
+            return self._route_by_keys(client, command, frame, scanner)
+        return self._route_by_keys(client, command, stored, self.pins.scanner)
+
+    cdef bint _waits_for_pause(self, Client client, Command command, Py_ssize_t argc) except -1:
+        if command is None or (argc < -command.arity if command.arity < 0 else argc != command.arity):
+            return False  # an error at once, as a server says it
+        if self.paused == PAUSED_WRITES and not command.is_paused_as_write:
+            return False
+        client.stall |= STALL_PAUSE
+        self.paused_clients.append(client)
+        return True
+
+    cdef bint _look_into(self, Command command, const char* frame,
+                         RequestScanner scanner) except -1:
+        """Say whether it leaves the hot road: a word makes it block, or its script may be missing.
+
+        A script that comes along is noted.
+        """
+        cdef Py_ssize_t start = scanner.args[1].start, end = start + scanner.args[1].length
+        if command.carries_script:
+            self.control.note_script(frame[start:end])
+            return False
+        if command.runs_by_sha:
+            return len(self.doubtful_scripts) > 0 and \
+                frame[start:end].lower() in self.doubtful_scripts
+        return has_word(frame, scanner.args, 1, scanner.count, command.blocking_keyword,
+                        b"STREAMS")
 
     cdef int _compute_slots(self, const char* frame, RequestScanner scanner) except -1:
         cdef Py_ssize_t i
@@ -106,14 +168,14 @@ cdef class Router(Recovery):
         cdef int node
         cdef Gather whole
         cdef Request part
-        if command.road != SPLIT:
-            return self._punt_in_place(client, PUNT_CROSS_SLOT, command, frame, scanner)
+        if command.plain_road != SPLIT:
+            return self._punt_across(client, command, frame, scanner)
         after = self.keys.index[self.keys.count - 1] + self.keys.step
         if after > argc:
             return self._punt_in_place(client, PUNT_ARITY, command, frame, scanner)
         for word in command.unsplittable_if:
             if has_word(frame, scanner.args, after, argc, word, b""):
-                return self._punt_in_place(client, PUNT_CROSS_SLOT, command, frame, scanner)
+                return self._punt_across(client, command, frame, scanner)
         for i in range(self.keys.count):
             if not self._may_send(client, self.key_slots[i], &node):
                 return False
@@ -129,6 +191,14 @@ cdef class Router(Recovery):
             self.parts += 1
             self._send(client, part, self.slots.owner[part.slot])
         return True
+
+    cdef bint _punt_across(self, Client client, Command command, const char* frame,
+                           RequestScanner scanner) except -1:
+        """Have a request with keys in several slots answered, after all before it."""
+        if client.in_flight > 0:
+            client.stall |= STALL_DRAIN
+            return False
+        return self._punt_in_place(client, PUNT_CROSS_SLOT, command, frame, scanner)
 
     cdef bint _may_send(self, Client client, int slot, int* node) except -1:
         """Find the node of a slot; False if the client must wait before it sends there."""
@@ -178,6 +248,8 @@ cdef class Router(Recovery):
 
     cdef bint _leave_hot_road(self, Client client, Command command, const char* frame,
                               RequestScanner scanner) except -1:
+        if command is not None and command.road == PINNED and not client.is_off_road:
+            return self._route_pinned(client, command, frame, scanner)
         if command is not None and command.in_place and not client.is_off_road:
             if scanner.count < -command.arity if command.arity < 0 \
                     else scanner.count != command.arity:
@@ -234,6 +306,8 @@ cdef class Router(Recovery):
         cdef Request request = client.punted
         if request is None:
             return
+        if self.shower is not None:
+            reply = self.shower.show_reply(client, reply)
         client.punted = None
         client.stall &= ~STALL_PUNT
         client.obey_reply_mode(request)
@@ -252,10 +326,14 @@ cdef class Router(Recovery):
         cdef Block request = <Block>client.punted
         if request is None:
             return
+        if self.shower is not None and \
+                self.shower.forward(client, frame, slot, is_write, replies):
+            return
         client.punted = None
         client.stall &= ~STALL_PUNT
         client.obey_reply_mode(request)
         request.leading = replies - 1
+        request.command = client.last_row if replies == 1 else None
         client.in_flight -= 1
         self.in_flight -= 1
         request.set_frame(frame, len(frame))
@@ -270,7 +348,7 @@ cdef class Router(Recovery):
     # ---- requests of the proxy's own that take the hot road -------------------------
 
     def ask(self, Lane lane, bytes frame, on_done, int slot=NO_SLOT, bint is_write=True,
-            int replies=1, timeout_s=None):
+            int replies=1, timeout_s=None, uint64_t number=0):
         """Send a request of the proxy's own as if a client had: routed, redirected, patient.
 
         Args:
@@ -280,11 +358,12 @@ cdef class Router(Recovery):
             slot: NO_SLOT (-1) for any primary.
             replies: As of ``forward_punt``.
             timeout_s: Other than ``request_timeout_s``.
+            number: Picks connection and primary where there are several, as a client's id does.
 
         Returns:
             A token for ``forget``.
         """
-        cdef Client asker = Client(0, OWN, lane, self.now, self)
+        cdef Client asker = Client(number, OWN, lane, self.now, self)
         cdef Block request = Block.__new__(Block)
         request.slot = slot
         request.is_write = is_write

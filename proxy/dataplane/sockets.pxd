@@ -5,7 +5,8 @@ from proxy.dataplane.router cimport Router
 
 
 cdef enum:
-    INBOX_BYTES = 64 * 1024     # one recv; Redis reads a client in pieces of 16 KiB
+    INBOX_BYTES = 128 * 1024    # one recv: a frame with a value of 64 KiB is then rarely cut
+    CUT_BYTES = 16 * 1024       # at least so much is read behind the beginning of a cut frame
     OUTBOX_BYTES = 256 * 1024
     READ_AHEAD_BYTES = 1024 * 1024
 

@@ -21,6 +21,7 @@ cdef enum Road:
     SESSION = 4
     DENIED = 5
     ASK_SERVER = 6
+    PINNED = 7          # FORWARD or SPLIT while pins exist: its keys may be stored by other names
 
 
 cdef enum Merge:
@@ -51,12 +52,19 @@ cdef class Command:
     cdef readonly object spec        # the CommandSpec this row was compiled from
     cdef readonly bytes name
     cdef Road road
+    cdef Road plain_road             # ``road``, were there no pins
     cdef Merge merge
     cdef int arity
     cdef bint is_write
     cdef bint is_container
     cdef bint in_place               # a local answer that need not wait for earlier replies
     cdef bytes blocking_keyword
+    cdef bint carries_script         # its first argument is a script's body
+    cdef bint runs_by_sha            # its first argument is a script's SHA1
+    cdef bint names_script           # it runs what the node must have already
+    cdef bint is_looked_into         # for its blocking keyword, or its script
+    cdef bint goes_by_channel        # to the node where the hub subscribes it
+    cdef bint is_paused_as_write     # CLIENT PAUSE ... WRITE stops it
     cdef tuple unsplittable_if
     cdef CKeySpec* key_specs
     cdef int key_spec_count

@@ -1,6 +1,6 @@
 """The two tables of the hot road: commands, and the slots' owners."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from proxy.commands.spec import CommandSpec
@@ -24,6 +24,13 @@ class Command:
     def call_count(self) -> int:
         """Requests for this command since the table was made."""
 
+    @property
+    def is_diverted(self) -> bool:
+        """Whether ``divert`` has taken its requests off the hot road."""
+
+    def divert(self, is_diverted: bool) -> None:
+        """Send requests off the hot road, as of Road.SESSION, or on their own road again."""
+
 class CommandTable:
     """All commands of the connected servers, found by name."""
 
@@ -32,6 +39,14 @@ class CommandTable:
     def __iter__(self) -> Iterator[Command]: ...
     def get(self, name: bytes) -> Command | None:
         """Return the row of ``name`` (lower case), or None."""
+
+    def pin(self, leaving: Collection[bytes]) -> None:
+        """Have every request with keys looked at for pinned ones; before the table is in use.
+
+        Args:
+            leaving: Commands that the hot road cannot serve then: their replies name
+                keys, or their requests do by other words than key arguments.
+        """
 
     def keys_of(self, *args: bytes) -> tuple[Command | None, list[bytes]]:
         """Return (row, keys) of a request, as the hot road finds them."""

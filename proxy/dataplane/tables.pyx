@@ -17,6 +17,14 @@ from proxy.dataplane.frames cimport read_number
 
 # Local answers that depend on nothing the client's earlier requests may change.
 IN_PLACE = frozenset({b"ping", b"echo", b"time"})
+# What brings a script along, and what only names one: the server's flags do not tell.
+CARRY_A_SCRIPT = frozenset({b"eval", b"eval_ro"})
+RUN_BY_SHA = frozenset({b"evalsha", b"evalsha_ro"})
+NAME_A_SCRIPT = RUN_BY_SHA | {b"fcall", b"fcall_ro"}
+# What CLIENT PAUSE WRITE stops beside what is flagged a write; servers do not tell of it.
+# EXEC counts, as what it runs is not known here.
+MAY_WRITE = frozenset(
+    {b"eval", b"evalsha", b"exec", b"fcall", b"pfcount", b"publish", b"spublish"})
 
 cdef uint16_t CRC16[256]
 
@@ -88,7 +96,7 @@ cdef class Command:
         cdef int i
         self.spec = spec
         self.name = spec.name
-        self.road = spec.road
+        self.road = self.plain_road = spec.road
         self.merge = spec.merge
         self.arity = spec.arity
         self.is_write = spec.is_write
@@ -96,6 +104,14 @@ cdef class Command:
         self.in_place = spec.name in IN_PLACE
         self.blocking_keyword = spec.blocking_keyword
         self.unsplittable_if = spec.unsplittable_if
+        self.carries_script = spec.name in CARRY_A_SCRIPT
+        self.names_script = spec.name in NAME_A_SCRIPT
+        self.runs_by_sha = spec.name in RUN_BY_SHA
+        self.is_looked_into = (
+            bool(spec.blocking_keyword) or self.carries_script or self.runs_by_sha)
+        self.is_paused_as_write = b"write" in spec.flags or spec.name in MAY_WRITE
+        # Any node would do; at this one every proxy has its subscription, so it counts them.
+        self.goes_by_channel = spec.name == b"publish"
         self.key_spec_count = len(spec.key_specs)
         self.key_specs = <CKeySpec*>malloc(max(self.key_spec_count, 1) * sizeof(CKeySpec))
         if self.key_specs == NULL:
@@ -117,6 +133,15 @@ cdef class Command:
 
     def __dealloc__(self):
         free(self.key_specs)
+
+    @property
+    def is_diverted(self):
+        """Whether ``divert`` has taken its requests off the hot road."""
+        return self.road != <Road><int>self.spec.road
+
+    def divert(self, bint is_diverted):
+        """Send requests off the hot road, as of Road.SESSION, or on their own road again."""
+        self.road = SESSION if is_diverted else <Road><int>self.spec.road
 
     @property
     def call_count(self):
@@ -232,6 +257,24 @@ cdef class CommandTable:
     def get(self, name):
         """Return the row of ``name`` (lower case), or None."""
         return self._by_name.get(name)
+
+    def pin(self, leaving):
+        """Have every request with keys looked at for pinned ones; before the table is in use.
+
+        Args:
+            leaving: Commands that the hot road cannot serve then: their replies name
+                keys, or their requests do by other words than key arguments.
+        """
+        cdef Command command
+        # Where there are no pins they cost nothing: no row ever has the road PINNED, and
+        # the hot road asks no more of a row than it did (``road >= 2``).
+        for command in self._by_name.values():
+            if command.road != FORWARD and command.road != SPLIT:
+                continue
+            if command.name in leaving or command.blocking_keyword:
+                command.road = SESSION
+            elif command.key_spec_count and b"pubsub" not in command.spec.flags:
+                command.road = PINNED
 
     cdef Command find(self, const char* frame, const Arg* args, Py_ssize_t count):
         """Return the row for a request: of its subcommand where there is one, or None."""

@@ -115,7 +115,7 @@ def close_slots(
         # Gossip that the source sent before it was told can undo it for a moment.
         views = (view_of(node) for node in told)
         owners = (view.owner(slot) for view in views for slot in slots)
-        return all(owner is not None and owner.address == target.address for owner in owners)
+        return all(owner is not None and owner.id == target_id.decode() for owner in owners)
 
     wait_for(is_believed, GOSSIP_DEADLINE_S, f"all to see the slots at {target.address}")
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from proxy.cluster.topology import Address
-from proxy.embedded.errors import EmbeddedError
+from proxy.embedded.errors import EmbeddedError, ServerRefused
 from proxy.embedded.leash import Leash
 from proxy.embedded.node import log_tail
 from proxy.embedded.ports import LOOPBACK, lease_ports
@@ -177,6 +177,8 @@ class ProxyProcess:
         try:
             with NodeConnection(self.address) as connection:
                 return connection.call("PING") == b"PONG"
+        except ServerRefused:
+            return True  # it wants a password first
         except EmbeddedError:
             return False
 

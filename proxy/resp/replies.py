@@ -75,10 +75,10 @@ def keys_unknown(command: bytes) -> bytes:
 
 
 def needs_session(command: bytes) -> bytes:
-    """MULTI, BLPOP, SUBSCRIBE and the like, not offered yet: ask the cluster directly."""
+    """A module's command that blocks or subscribes: ask the cluster directly."""
     return error(
-        b"ERR '%b' needs a server connection of its own, which the proxy does not offer yet"
-        % command
+        b"ERR '%b' of a module needs a server connection of its own, which the proxy has only for"
+        b" the servers' own commands" % command
     )
 
 

@@ -22,6 +22,20 @@ NOT_TRACKING = error(
     b"ERR CLIENT CACHING can be called only when the client is in tracking mode"
     b" with OPTIN or OPTOUT mode enabled"
 )
+CACHING_YES_WITHOUT_OPTIN = error(
+    b"ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+)
+CACHING_NO_WITHOUT_OPTOUT = error(
+    b"ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+)
+BCAST_SWITCHED = error(
+    b"ERR You can't switch BCAST mode on/off before disabling tracking for this client,"
+    b" and then re-enabling it with a different mode."
+)
+OPT_SWITCHED = error(
+    b"ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client,"
+    b" and then re-enabling it with a different mode."
+)
 NOT_IN_IMPORT_MODE = error(b"ERR Server is not in import mode")
 BAD_UNBLOCK_REASON = error(b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 BAD_PAUSE_MODE = error(b"ERR CLIENT PAUSE mode must be WRITE or ALL")
@@ -52,6 +66,21 @@ def wrong_subcommand_use(subcommand: bytes) -> bytes:
 def unknown_client_type(name: bytes) -> bytes:
     """Return the error for a TYPE that no client can have."""
     return error(b"ERR Unknown client type '%b'" % c_text(name))
+
+
+def prefix_overlaps(prefix: bytes, other: bytes, *, is_new: bool) -> bytes:
+    """Return the error for a PREFIX of CLIENT TRACKING that begins another, or with another.
+
+    Args:
+        prefix: The one that is wanted.
+        other: The one that it overlaps with.
+        is_new: The other is wanted too; else it is tracked already.
+    """
+    whose = b"another provided" if is_new else b"an existing"
+    return error(
+        b"ERR Prefix '%b' overlaps with %b prefix '%b'. Prefixes for a single client must not"
+        b" overlap." % (c_text(prefix), whose, c_text(other))
+    )
 
 
 def no_such_user(name: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Answers that need neither a node nor a session: PING, ECHO, TIME and what ends nothing.
 
-EXEC and DISCARD come here only outside a transaction, UNWATCH only when
-nothing is watched; then a server has one answer for each.
+EXEC and DISCARD come here only outside a transaction; then a server has one
+answer for each.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def discard_without_multi(ctx: LocalContext, client: ClientView, args: list[byte
     return say.DISCARD_WITHOUT_MULTI
 
 
-def unwatch_nothing(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
-    """UNWATCH when nothing is watched."""
+def unwatch(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    """UNWATCH, also when nothing is watched."""
+    client.state.unwatch()
     return replies.OK
 
 

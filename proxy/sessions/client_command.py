@@ -2,12 +2,8 @@
 
 Strategy: a table from subcommand to function. A client is a connection to the
 proxy, so everything here is answered from the proxy's own connections, never
-by a node. TRACKING ON and PAUSE need what only a session has; their arguments
-are judged as a server judges them, and then they are refused.
-
-What needs no session although it belongs to one: no client is paused, tracks
-or waits, so UNPAUSE, TRACKING OFF, TRACKINGINFO, GETREDIR, CACHING and UNBLOCK
-have one true answer each. HELP is in ``forward.py``: the servers know best.
+by a node; a pause holds back the proxy's clients and nobody else's. TRACKING is the one
+that waits for nodes. HELP is in ``forward.py``: the servers know best.
 """
 
 from __future__ import annotations
@@ -16,7 +12,7 @@ from collections.abc import Iterable
 
 from proxy.resp import replies
 from proxy.resp import server_texts as say
-from proxy.resp.encode import array, bulk, c_text, integer, map_frame, null, verbatim
+from proxy.resp.encode import bulk, c_text, integer, null, verbatim
 from proxy.sessions.arguments import is_printable_name, parse_integer
 from proxy.sessions.client_filters import ClientFilter, parse_filters, parse_redis_list
 from proxy.sessions.client_list import describe_client
@@ -31,6 +27,12 @@ from proxy.sessions.context import (
 )
 from proxy.sessions.handshake import is_name_allowed
 from proxy.sessions.subcommands import Subcommand, find_subcommand
+from proxy.sessions.tracking_options import (
+    describe_tracking,
+    parse_caching,
+    parse_tracking,
+    redirection_of,
+)
 
 _NOTHING = b""  # no frame: nothing is sent
 
@@ -39,6 +41,31 @@ def client_command(ctx: LocalContext, client: ClientView, args: list[bytes]) -> 
     """CLIENT subcommand [argument ...]."""
     found = find_subcommand(ctx, b"client", _SUBCOMMANDS, args)
     return found if isinstance(found, bytes) else found.answer(ctx, client, args)
+
+
+async def track(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    """CLIENT TRACKING ON or OFF, with its options."""
+    if len(args) < 3:
+        return replies.wrong_arity(b"client|tracking")
+    tracking = parse_tracking(
+        args, client.state.tracking, lambda number: ctx.find_client(number) is not None
+    )
+    return tracking if isinstance(tracking, bytes) else await ctx.track(client, tracking)
+
+
+async def unblock(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    """CLIENT UNBLOCK id [TIMEOUT | ERROR]: end the wait of a client, or find that it has none."""
+    if len(args) < 3:
+        return replies.wrong_arity(b"client|unblock")
+    if len(args) > 4 and not speaks_valkey(ctx):
+        return say.wrong_subcommand_use(args[1])
+    if len(args) == 4 and args[3].upper() not in (b"TIMEOUT", b"ERROR"):
+        return say.BAD_UNBLOCK_REASON
+    number = parse_integer(args[2])
+    if number is None:
+        return replies.not_an_integer()
+    with_error = len(args) == 4 and args[3].upper() == b"ERROR"
+    return integer(int(await ctx.unblock(number, with_error=with_error)))
 
 
 # ---- who am I ----------------------------------------------------------------
@@ -191,64 +218,21 @@ def _import_source(ctx: LocalContext, client: ClientView, args: list[bytes]) -> 
 # ---- tracking, pausing, blocking ---------------------------------------------
 
 
-def _tracking(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
-    options: set[bytes] = set()
-    words = iter(args[3:])
-    for word in words:
-        option = word.upper()
-        if option in (b"REDIRECT", b"PREFIX"):
-            value = next(words, None)
-            if value is None:
-                return replies.syntax_error()
-            if option == b"REDIRECT":
-                refused = _refuse_redirect(ctx, value, is_second=option in options)
-                if refused is not None:
-                    return refused
-        elif option not in (b"BCAST", b"OPTIN", b"OPTOUT", b"NOLOOP"):
-            return replies.syntax_error()
-        options.add(option)
-    wanted = _switch(args[2])
-    if wanted is None:
-        return replies.syntax_error()
-    if not wanted:
-        return replies.OK
-    if b"PREFIX" in options and b"BCAST" not in options:
-        return say.PREFIX_WITHOUT_BCAST
-    if b"BCAST" in options and options & {b"OPTIN", b"OPTOUT"}:
-        return say.OPT_WITH_BCAST
-    if {b"OPTIN", b"OPTOUT"} <= options:
-        return say.OPTIN_AND_OPTOUT
-    return replies.needs_session(b"client|tracking")
-
-
-def _refuse_redirect(ctx: LocalContext, value: bytes, *, is_second: bool) -> bytes | None:
-    """Return the error for a REDIRECT, or None if that client exists."""
-    if is_second:
-        return say.REDIRECT_TWICE
-    number = parse_integer(value)
-    if number is None:
-        return replies.not_an_integer()
-    return None if ctx.find_client(number) is not None else say.NO_CLIENT_TO_REDIRECT_TO
-
-
 def _trackinginfo(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
-    off = bulk(b"off")
-    return map_frame(
-        [
-            (bulk(b"flags"), array([off]) if client.resp == 2 else b"~1\r\n" + off),
-            (bulk(b"redirect"), integer(-1)),
-            (bulk(b"prefixes"), array([])),
-        ],
-        client.resp,
-    )
+    return describe_tracking(client.state.tracking, client.resp)
 
 
 def _getredir(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
-    return integer(-1)
+    return integer(redirection_of(client.state.tracking))
 
 
 def _caching(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
-    return say.NOT_TRACKING
+    tracking = parse_caching(args, client.state.tracking)
+    if isinstance(tracking, bytes):
+        return tracking
+    client.state.tracking = tracking
+    ctx.track_next(client)
+    return replies.OK
 
 
 def _pause(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
@@ -263,23 +247,13 @@ def _pause(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
         return say.PAUSE_NOT_AN_INTEGER
     if milliseconds < 0:
         return say.PAUSE_NEGATIVE
-    return replies.unsupported(b"client|pause")
-
-
-def _unpause(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    ctx.pause.begin(milliseconds / 1000, only_writes=args[-1].upper() == b"WRITE")
     return replies.OK
 
 
-def _unblock(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
-    valkey = speaks_valkey(ctx)
-    if len(args) > 4 and not valkey:
-        return say.wrong_subcommand_use(args[1])
-    if len(args) == 4 and args[3].upper() not in (b"TIMEOUT", b"ERROR"):
-        return say.BAD_UNBLOCK_REASON
-    if parse_integer(args[2]) is None:
-        return replies.not_an_integer()
-    # True of every client: a command that would block is refused.
-    return integer(0)
+def _unpause(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    ctx.pause.end()
+    return replies.OK
 
 
 _SUBCOMMANDS: dict[bytes, Subcommand[SyncHandler]] = {
@@ -298,8 +272,6 @@ _SUBCOMMANDS: dict[bytes, Subcommand[SyncHandler]] = {
     b"reply": Subcommand(3, _reply),
     b"setinfo": Subcommand(4, _setinfo),
     b"setname": Subcommand(3, _setname),
-    b"tracking": Subcommand(-3, _tracking),
     b"trackinginfo": Subcommand(2, _trackinginfo),
-    b"unblock": Subcommand(-3, _unblock),
     b"unpause": Subcommand(2, _unpause),
 }

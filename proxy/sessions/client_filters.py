@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from proxy.resp import replies
 from proxy.resp import server_texts as say
 from proxy.sessions.arguments import parse_integer
-from proxy.sessions.client_list import age_s, flags_of, idle_s
-from proxy.sessions.context import DATABASES, ClientView, LocalContext, speaks_valkey
+from proxy.sessions.client_list import age_s, flags_of, idle_s, is_subscriber
+from proxy.sessions.context import ClientView, LocalContext, speaks_valkey
 
 Predicate = Callable[[ClientView], bool]
 
-# Every client of the proxy is a normal one; the others are words that a server knows.
+# A client of the proxy is a normal one or a subscriber; the others are words that a server knows.
 _REDIS_TYPES = frozenset({b"normal", b"slave", b"replica", b"pubsub", b"master"})
 _VALKEY_TYPES = _REDIS_TYPES | {b"primary"}
 # Letters that CLIENT LIST can show, in Valkey 9.1; found by trying all.
@@ -147,7 +147,7 @@ def _type(ctx: LocalContext, name: bytes, value: bytes) -> Predicate | bytes:
     kind = value.lower()
     if kind not in (_VALKEY_TYPES if speaks_valkey(ctx) else _REDIS_TYPES):
         return say.unknown_client_type(value)
-    return lambda client: kind == b"normal"
+    return lambda client: kind == (b"pubsub" if is_subscriber(client) else b"normal")
 
 
 def _user(ctx: LocalContext, name: bytes, value: bytes) -> Predicate | bytes:
@@ -176,9 +176,9 @@ def _db(ctx: LocalContext, name: bytes, value: bytes) -> Predicate | bytes:
     number = parse_integer(value)
     if number is None or not -(2**31) <= number < 2**31:
         return say.filter_not_an_integer(name)
-    if not 0 <= number < DATABASES:
-        return say.filter_db_out_of_range(name, DATABASES - 1)
-    return lambda client: True
+    if not 0 <= number < ctx.databases:
+        return say.filter_db_out_of_range(name, ctx.databases - 1)
+    return lambda client: client.state.database == number
 
 
 def _seconds(measure: Callable[[ClientView], int]) -> _FilterParser:

@@ -2,10 +2,9 @@
 
 Strategy: one list of fields for each engine, in its order, so that what parses
 a server's answer parses this one. Fields that have no meaning here have the
-value a server gives when there is nothing: no subscriptions, no transaction,
-no output list. ``qbuf``, ``omem`` and their sum ``tot-mem`` are the proxy's
-real buffers; ``argv-mem``, ``rbs`` and the like, which are details of a
-server's memory, are 0.
+value a server gives when there is nothing: no transaction, no output list.
+``qbuf``, ``omem`` and their sum ``tot-mem`` are the proxy's real buffers;
+``argv-mem``, ``rbs`` and the like, which are details of a server's memory, are 0.
 
 Redis's fields are those of 7.2: 7.0 has no lib-name and lib-ver, which come
 last.
@@ -20,20 +19,22 @@ import time
 
 from proxy.resp.encode import c_text
 from proxy.sessions.context import ClientView
+from proxy.sessions.tracking_options import redirection_of, tracking_flags
 
 _REDIS_LINE = (
     b"id=%(id)d addr=%(addr)b laddr=%(laddr)b fd=%(fd)d name=%(name)b age=%(age)d idle=%(idle)d"
-    b" flags=%(flags)b db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=%(qbuf)d qbuf-free=0 argv-mem=0"
-    b" multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%(omem)d tot-mem=%(memory)d events=%(events)b"
-    b" cmd=%(cmd)b user=%(user)b redir=-1 resp=%(resp)d lib-name=%(lib_name)b lib-ver=%(lib_ver)b\n"
+    b" flags=%(flags)b db=%(db)d sub=%(sub)d psub=%(psub)d ssub=%(ssub)d multi=%(multi)d"
+    b" qbuf=%(qbuf)d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%(omem)d"
+    b" tot-mem=%(memory)d events=%(events)b cmd=%(cmd)b user=%(user)b redir=%(redir)d resp=%(resp)d"
+    b" lib-name=%(lib_name)b lib-ver=%(lib_ver)b\n"
 )
 _VALKEY_LINE = (
     b"id=%(id)d addr=%(addr)b laddr=%(laddr)b fd=%(fd)d name=%(name)b age=%(age)d idle=%(idle)d"
-    b" flags=%(flags)b capa=%(capa)b db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=%(qbuf)d"
-    b" qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%(omem)d"
-    b" tot-mem=%(memory)d events=%(events)b cmd=%(cmd)b user=%(user)b redir=-1 resp=%(resp)d"
-    b" lib-name=%(lib_name)b lib-ver=%(lib_ver)b tot-net-in=%(net_in)d tot-net-out=%(net_out)d"
-    b" tot-cmds=%(commands)d\n"
+    b" flags=%(flags)b capa=%(capa)b db=%(db)d sub=%(sub)d psub=%(psub)d ssub=%(ssub)d"
+    b" multi=%(multi)d watch=%(watch)d qbuf=%(qbuf)d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0"
+    b" rbp=0 obl=0 oll=0 omem=%(omem)d tot-mem=%(memory)d events=%(events)b cmd=%(cmd)b"
+    b" user=%(user)b redir=%(redir)d resp=%(resp)d lib-name=%(lib_name)b lib-ver=%(lib_ver)b"
+    b" tot-net-in=%(net_in)d tot-net-out=%(net_out)d tot-cmds=%(commands)d\n"
 )
 
 
@@ -47,6 +48,7 @@ def describe_client(client: ClientView, *, valkey: bool, command: bytes = b"") -
     """
     state = client.state
     line = _VALKEY_LINE if valkey else _REDIS_LINE
+    channels, patterns, shards = (0, 0, 0) if state.listening is None else state.listening.counts
     return line % {
         b"id": client.id,
         b"addr": client.address.encode(),
@@ -57,6 +59,13 @@ def describe_client(client: ClientView, *, valkey: bool, command: bytes = b"") -
         b"idle": idle_s(client),
         b"flags": flags_of(client),
         b"capa": state.capabilities,
+        b"db": state.database,
+        b"multi": -1 if state.queue is None else len(state.queue.entries),
+        b"watch": 0 if state.watch is None else state.watch.key_count,
+        b"redir": redirection_of(state.tracking),
+        b"sub": channels,
+        b"psub": patterns,
+        b"ssub": shards,
         b"qbuf": client.query_buffer_bytes,
         b"omem": client.output_bytes,
         b"memory": client.query_buffer_bytes + client.output_bytes,
@@ -74,8 +83,18 @@ def describe_client(client: ClientView, *, valkey: bool, command: bytes = b"") -
 
 def flags_of(client: ClientView) -> bytes:
     """Return the client's flags, a letter each, in the server's order; ``N`` if it has none."""
-    flags = (b"e" if client.state.no_evict else b"") + (b"T" if client.state.no_touch else b"")
+    listening = client.state.listening
+    flags = b"" if listening is None else listening.flags
+    flags += b"" if client.state.queue is None else b"x"
+    flags += b"b" if client.state.wait is not None and client.state.wait.is_blocked else b""
+    flags += tracking_flags(client.state.tracking)
+    flags += (b"e" if client.state.no_evict else b"") + (b"T" if client.state.no_touch else b"")
     return flags or b"N"
+
+
+def is_subscriber(client: ClientView) -> bool:
+    """Return whether the client listens to a channel: its type is then ``pubsub``."""
+    return client.state.listening is not None and client.state.listening.subscribes
 
 
 def age_s(client: ClientView) -> int:

@@ -61,11 +61,11 @@ async def _ask_owner(ctx: LocalContext, client: ClientView, args: list[bytes]) -
     """Ask the owner of the slot ``args[2]``; any other node would say that it is empty."""
     slot = parse_integer(args[2])
     known = slot is not None and 0 <= slot < SLOT_COUNT
-    owner = ctx.nodes.topology.owner(slot) if known and slot is not None else None
+    owner = ctx.nodes_for(client).topology.owner(slot) if known and slot is not None else None
     if owner is None:
         # No such slot, or nobody has it: any node knows the right words.
         return await ask_any_node(ctx, client, args)
-    return await ctx.nodes.call(owner, *args, resp=client.resp)
+    return await ctx.nodes_for(client).call(owner, *args, resp=client.resp)
 
 
 def _reads(arity: int, *, valkey_only: bool = False) -> Subcommand[_Exposed]:

@@ -12,8 +12,7 @@ from typing import Protocol
 
 from proxy.cluster.topology import Node, Topology
 from proxy.sessions.state import ClientState
-
-DATABASES = 1  # a cluster has database 0 only
+from proxy.sessions.tracking_options import Tracking
 
 REPLY_ON = 0
 REPLY_OFF = 1
@@ -108,6 +107,16 @@ class Nodes(Protocol):
         """
 
 
+class Pausing(Protocol):
+    """What CLIENT PAUSE and UNPAUSE need of ``sessions.pause.Pause``."""
+
+    def begin(self, duration_s: float, *, only_writes: bool) -> None:
+        """Hold all clients back, or those that write, for so long at least."""
+
+    def end(self) -> None:
+        """Let all clients go on."""
+
+
 class LocalContext(Protocol):
     """What handlers may ask of the proxy. The control room implements it."""
 
@@ -132,8 +141,19 @@ class LocalContext(Protocol):
         """Setting: let clients see that there is a cluster."""
 
     @property
-    def nodes(self) -> Nodes:
-        """The cluster."""
+    def databases(self) -> int:
+        """How many databases the servers have: 1, unless they have them in cluster mode."""
+
+    @property
+    def passes_users(self) -> bool:
+        """Setting: the servers decide about users."""
+
+    @property
+    def pause(self) -> Pausing:
+        """Holds clients back."""
+
+    def nodes_for(self, client: ClientView) -> Nodes:
+        """Return the cluster, with the client's rights and in its database."""
 
     def clients(self) -> Iterable[ClientView]:
         """Return every open client connection."""
@@ -143,6 +163,21 @@ class LocalContext(Protocol):
 
     def use_resp(self, client: ClientView, version: int) -> None:
         """Make ``client.resp`` 2 or 3, from this command's own reply on."""
+
+    def use_database(self, client: ClientView, index: int) -> None:
+        """Have the client's further commands run in a database that exists."""
+
+    def start_over(self, client: ClientView) -> None:
+        """Make the client, for the servers, one that has just come: RESP2, database 0."""
+
+    async def track(self, client: ClientView, tracking: Tracking | None) -> bytes:
+        """Begin, change or end the tracking of a client, and answer it."""
+
+    def track_next(self, client: ClientView) -> None:
+        """Have the next command heed CLIENT CACHING."""
+
+    async def unblock(self, client_id: int, *, with_error: bool) -> bool:
+        """End the wait of a client, by nil or by an error; False: it waits for nothing."""
 
     def has_user(self, user: bytes) -> bool:
         """Return whether there is a user of this name; the default user always is."""

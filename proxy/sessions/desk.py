@@ -7,8 +7,7 @@ became a task is stopped until ``finish_punt``, so its order holds.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import hiredis
@@ -16,29 +15,41 @@ import structlog
 import trio
 
 from proxy.cluster.slots import key_slot
-from proxy.cluster.topology import Node
 from proxy.commands.spec import Road
 from proxy.commands.table import is_denied
 from proxy.control.fanout import fan_out
-from proxy.control.nodes import Nodes
-from proxy.control.pools import LaneKey, Pools
+from proxy.control.hub import Hub
+from proxy.control.nodes import AllNodes
+from proxy.control.pools import Pools
+from proxy.control.script_commands import SCRIPT_COMMANDS
+from proxy.control.scripts import Bringer, ScriptBook
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Punt
 from proxy.dataplane.tables import Command
-from proxy.errors import BackendProtocolError, BackendUnavailable, LimitReached
+from proxy.errors import LimitReached
 from proxy.resp import replies
 from proxy.resp.decode import decode
 from proxy.resp.encode import encode_command
 from proxy.sessions import local
+from proxy.sessions.accounts import Accounts
+from proxy.sessions.across import Across
+from proxy.sessions.blocking import Blocking
+from proxy.sessions.caching import CachingSession
 from proxy.sessions.context import ClientView
-from proxy.sessions.passwords import PasswordBook
+from proxy.sessions.local_desk import LocalDesk
+from proxy.sessions.monitor import Monitors
+from proxy.sessions.punt_tasks import PuntTasks
 from proxy.sessions.roads import SESSION_ROADS
 from proxy.sessions.session import Session
+from proxy.sessions.transaction_queue import TransactionRules
 
 log = structlog.get_logger()
 
 NO_SLOT = -1
+
+StoreFound = Callable[[list[bytes], list[bytes]], tuple[list[bytes], list[bytes]]]
+"""(a request, its keys in order) to both by the names under which keys are stored."""
 
 
 class Installer(Protocol):
@@ -48,7 +59,7 @@ class Installer(Protocol):
         """Compile what COMMAND answered, and install it."""
 
 
-class Desk:
+class Desk(LocalDesk):
     """Serves what the hot road punts; also what local handlers see of the proxy.
 
     Args:
@@ -57,45 +68,70 @@ class Desk:
         install_commands: Called when a server knows a command that the table lacks.
         ask_unknown: Whether to ask a server about such a command at all.
         denied: Names that the setting commands.deny refuses.
+        transactions: The settings that concern MULTI.
+        across: Does what has keys in several slots.
+        blocking: The clients that wait.
+        scripts: The scripts that clients have brought along.
+        bringer: Brings them to nodes that lack them.
+        hub: What clients listen to.
+        subscription_limit: Subscriptions of one client.
     """
 
     def __init__(
         self,
         *,
         engine: Engine,
-        nodes: Nodes,
+        nodes: AllNodes,
         pools: Pools,
-        passwords: PasswordBook,
+        accounts: Accounts,
         expose_cluster: bool,
         install_commands: Installer,
         ask_unknown: bool,
         denied: frozenset[bytes],
         max_clients: int,
         timeout_s: float,
+        transactions: TransactionRules,
+        across: Across,
+        blocking: Blocking,
+        scripts: ScriptBook,
+        bringer: Bringer,
+        hub: Hub,
+        subscription_limit: int,
     ) -> None:
-        self.engine = engine
-        self.nodes = nodes
-        self.pools = pools
-        self.expose_cluster = expose_cluster
-        self.server_name = b"redis"
-        self.server_version = b"7.0.0"
-        self._passwords = passwords
+        self.hub = hub
+        self.monitors = Monitors(engine, hub.slow)
+        self.subscription_limit = subscription_limit
+        self.across = across
+        self.blocking = blocking
+        self.scripts = scripts
+        self.bringer = bringer
+        self.transactions = transactions
+        super().__init__(
+            engine=engine,
+            nodes=nodes,
+            pools=pools,
+            accounts=accounts,
+            expose_cluster=expose_cluster,
+        )
         self._install_commands = install_commands
         self._ask_unknown = ask_unknown
         self._denied = denied
-        self._timeout_s = timeout_s
-        # A client has one open punt at most, so this is as long as there are clients.
-        self._tasks_send, self._tasks_receive = trio.open_memory_channel[
-            tuple[Client, Awaitable[bytes | None]]
-        ](max_clients)
+        self._tasks = PuntTasks(
+            engine=engine,
+            max_clients=max_clients,
+            timeout_s=timeout_s,
+            on_answered=self.reply_was_made,
+        )
         self._sessions: dict[Client, Session] = {}
-        self._scopes: dict[Client, trio.CancelScope] = {}
+        # Of what a server has found to be keys; pins put another one here.
+        self.store_found: StoreFound = lambda args, keys: (args, keys)
 
     async def run(self) -> None:
         """Run the tasks of punts that have to wait, for ever."""
         async with trio.open_nursery() as nursery:
-            async for client, work in self._tasks_receive:
-                nursery.start_soon(self._finish, client, work)
+            nursery.start_soon(self.trackers.run)
+            nursery.start_soon(self.pause.run)
+            nursery.start_soon(self._tasks.run)
 
     def note_server(self, info: object) -> None:
         """Take over name and version of the servers from INFO, for HELLO."""
@@ -115,6 +151,8 @@ class Desk:
         """Return the reply, or None if a task will bring it."""
         try:
             return self._decide(client, reason, command, args)
+        except LimitReached as problem:
+            return replies.limit_reached(problem.setting.encode(), problem.limit)
         except Exception:  # a bug met by one client must not end all of them
             log.exception("bug in a local answer", command=command and command.name)
             return replies.internal_error()
@@ -132,7 +170,7 @@ class Desk:
             case Punt.ARITY if command is not None:
                 return _miscounted(command, args)
             case Punt.CROSS_SLOT if command is not None:
-                return replies.cross_slot(command.name)
+                return self.serve_across(client, command, args)
             case _ if command is not None:
                 return self._serve_known(client, command, args)
             case _:
@@ -148,7 +186,8 @@ class Desk:
         if not command.spec.takes(len(args)):
             return replies.wrong_arity(command.name)
         reply = self._serve_local(client, args)
-        client.is_gated = not client.state.authenticated
+        if reply is not None:
+            client.is_gated = not client.state.authenticated
         return reply
 
     def refuse(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
@@ -167,11 +206,23 @@ class Desk:
         return self._serve_known(client, command, args)
 
     def _serve_known(self, client: Client, command: Command, args: list[bytes]) -> bytes | None:
+        if self.needs_permission(command):
+            self.start(client, self._serve_if_allowed(client, command, args))
+            return None
+        return self._serve_by_road(client, command, args)
+
+    async def _serve_if_allowed(
+        self, client: Client, command: Command, args: list[bytes]
+    ) -> bytes | None:
+        refusal = await self.forbid(client, command.name, args)
+        return refusal or self._serve_by_road(client, command, args)
+
+    def _serve_by_road(self, client: Client, command: Command, args: list[bytes]) -> bytes | None:
         match command.spec.road:
             case Road.LOCAL:
                 return self._serve_local(client, args)
             case Road.FAN_OUT:
-                self.start(client, fan_out(command.spec, args, resp=client.resp, nodes=self.nodes))
+                self.start(client, self._ask_everyone(client, command, args))
             case Road.ASK_SERVER:
                 self.start(client, self._serve_by_getkeys(client, command, args))
             case Road.DENIED:
@@ -184,6 +235,21 @@ class Desk:
                 return handler(self, client, command, args)
         return None
 
+    def _ask_everyone(
+        self, client: Client, command: Command, args: list[bytes]
+    ) -> Awaitable[bytes]:
+        nodes, serve = self.nodes_for(client), SCRIPT_COMMANDS.get(command.name)
+        if serve is not None:
+            return serve(command.spec, args, client.resp, nodes, self.scripts)
+        return fan_out(command.spec, args, resp=client.resp, nodes=nodes)
+
+    def serve_across(self, client: Client, command: Command, args: list[bytes]) -> bytes | None:
+        """Serve a request whose keys lie in several slots, and that cannot be split."""
+        refusal = self.across.refuse(command, args)
+        if refusal is None:
+            self.start(client, self.across.serve(client.lane, command, args))
+        return refusal
+
     def _deny(self, command: Command) -> bytes:
         if command.name.startswith(b"cluster|") and not self.expose_cluster:
             return replies.cluster_disabled()
@@ -192,6 +258,10 @@ class Desk:
         return replies.unsupported(command.name)
 
     def _serve_local(self, client: Client, args: list[bytes]) -> bytes | None:
+        passed = self.pass_on(client, args)
+        if passed is not None:
+            self.start(client, passed)
+            return None
         waiting = local.find_async(args)
         if waiting is not None:
             self.start(client, waiting(self, client, args))
@@ -208,63 +278,52 @@ class Desk:
 
     def start(self, client: Client, work: Awaitable[bytes | None]) -> None:
         """Run a task whose result is the reply to the client's open request."""
-        self._tasks_send.send_nowait((client, work))
+        self._tasks.start(client, work)
 
-    async def _finish(self, client: Client, work: Awaitable[bytes | None]) -> None:
-        """Bring a task's answer to its client; end it when the client goes."""
-        with trio.CancelScope() as scope:
-            if client.is_closed:
-                scope.cancel()
-            self._scopes[client] = scope
-            try:
-                await self._answer(client, work)
-            finally:
-                if self._scopes.get(client) is scope:
-                    del self._scopes[client]
+    async def answer(self, client: Client, command: Command, args: list[bytes]) -> bytes:
+        """Return the reply to a request that is part of another, and not the client's open one."""
+        with self._tasks.diverted(client) as works:
+            reply = self.serve(client, command, args)
+        for work in works:
+            reply = await self._tasks.outcome(client, work)
+        return reply or replies.internal_error()
 
-    async def _answer(self, client: Client, work: Awaitable[bytes | None]) -> None:
-        try:
-            reply = await work
-        except LimitReached as problem:
-            reply = replies.limit_reached(problem.setting.encode(), problem.limit)
-        except BackendUnavailable as problem:
-            log.warning("no reply from the cluster", problem=str(problem))
-            reply = (
-                replies.lost_write("the cluster")
-                if problem.sent
-                else replies.never_sent(None, self._timeout_s)
-            )
-        except BackendProtocolError:
-            log.exception("a server's answer cannot be read")
-            reply = replies.internal_error()
-        except Exception:  # a bug met by one client must not end all of them
-            log.exception("bug in a task", command=client.last_command)
-            reply = replies.internal_error()
-        if reply is not None:
-            self.engine.finish_punt(client, reply)
+    def is_part_of_another(self, client: Client) -> bool:
+        """Return whether the request that is being served is part of another (``answer``)."""
+        return self._tasks.is_diverted(client)
 
     async def _serve_unknown(self, client: Client, args: list[bytes]) -> bytes | None:
-        """Ask a server about a command without a row: a module may have been loaded since."""
+        """Serve a command without a row: one of a new module, or of nobody."""
         if not self._ask_unknown:
             return replies.unknown_command(args[0], args[1:])
-        node = self._any_node(client)
-        known = decode(await self.nodes.call(node, b"COMMAND", b"INFO", args[0]))
-        if isinstance(known, list) and known and known[0]:
-            self._install_commands(decode(await self.nodes.call(node, b"COMMAND")))
+        if await self.learn(client, args):
             return await self._serve_by_getkeys(client, None, args)
         # Its own words are the exact ones, whatever its version.
-        return await self.nodes.call(node, *args, resp=client.resp)
+        return await self.nodes_for(client).call(self.any_node(client), *args, resp=client.resp)
+
+    async def learn(self, client: Client, args: list[bytes]) -> bool:
+        """Ask a server about a command without a row; return whether it knows it.
+
+        Then a module has been loaded since, and the table is made anew.
+        """
+        if not self._ask_unknown:
+            return False
+        node = self.any_node(client)
+        known = decode(await self.nodes.call(node, b"COMMAND", b"INFO", args[0]))
+        if not (isinstance(known, list) and known and known[0]):
+            return False
+        self._install_commands(decode(await self.nodes.call(node, b"COMMAND")))
+        return True
 
     async def _serve_by_getkeys(
         self, client: Client, command: Command | None, args: list[bytes]
     ) -> bytes | None:
         """Let the server say where the keys are, then send the request on its way."""
-        answer = decode(
-            await self.nodes.call(self._any_node(client), b"COMMAND", b"GETKEYS", *args)
-        )
+        answer = decode(await self.nodes.call(self.any_node(client), b"COMMAND", b"GETKEYS", *args))
         slots: set[int] = set()
         if isinstance(answer, list):
-            slots = {key_slot(key) for key in answer if isinstance(key, bytes)}
+            args, keys = self.store_found(args, [key for key in answer if isinstance(key, bytes)])
+            slots = set(map(key_slot, keys))
         elif not isinstance(answer, hiredis.ReplyError):
             return replies.keys_unknown(args[0])
         if len(slots) > 1:
@@ -276,12 +335,6 @@ class Desk:
             command is None or command.spec.is_write,
         )
         return None
-
-    def _any_node(self, client: Client) -> Node:
-        primaries: tuple[Node, ...] = self.nodes.topology.primaries
-        if not primaries:
-            raise BackendUnavailable("no primary is known", sent=False)
-        return primaries[client.id % len(primaries)]
 
     # ---- sessions -----------------------------------------------------------------
 
@@ -295,44 +348,24 @@ class Desk:
         if self._sessions.pop(client, None) is not None:
             client.is_off_road = client.is_gated
 
+    def track_next(self, client: ClientView) -> None:
+        """Have the client's next command tracked, or not tracked, as it has asked."""
+        found = self.engine.clients[client.id]
+        if not found.is_off_road:
+            self.begin(found, CachingSession(self, found))
+
     def client_closed(self, client: Client) -> None:
         """End what was going on for a client that is gone."""
         session = self._sessions.pop(client, None)
         if session is not None:
             session.closed()
-        scope = self._scopes.get(client)
-        if scope is not None:
-            scope.cancel()
-
-    # ---- what local handlers see of the proxy ----------------------------------------
-
-    @property
-    def password_required(self) -> bool:
-        """Whether the default user has a password."""
-        return self._passwords.is_required
-
-    def clients(self) -> Iterable[Client]:
-        """Return every open client connection."""
-        return list(self.engine.clients.values())
-
-    def find_client(self, client_id: int) -> Client | None:
-        """Return the open connection with this number, or None."""
-        return self.engine.clients.get(client_id)
-
-    def use_resp(self, client: ClientView, version: int) -> None:
-        """Serve a client over the connections of another protocol version."""
-        found = self.engine.clients[client.id]
-        key = found.lane.key
-        assert isinstance(key, LaneKey)
-        self.engine.use_lane(found, self.pools.lane(replace(key, resp=version)))
-
-    def has_user(self, user: bytes) -> bool:
-        """Return whether there is a user of this name."""
-        return self._passwords.has_user(user)
-
-    def check_password(self, user: bytes, password: bytes) -> bool:
-        """Return whether this pair lets a client in."""
-        return self._passwords.check(user, password)
+        if client.state.listening is not None:
+            client.state.listening.end()
+        self.monitors.forget(client)
+        if client.state.watch is not None:
+            client.state.watch.end()
+        self.trackers.forget(client)
+        self._tasks.forget(client)
 
 
 def _miscounted(command: Command, args: list[bytes]) -> bytes:

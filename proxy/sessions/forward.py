@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from proxy.cluster.topology import Node
 from proxy.errors import BackendUnavailable
+from proxy.resp.encode import bulk
 from proxy.sessions.context import ClientView, LocalContext
 
 # Each call may wait for its whole deadline, so this bounds how long a client
@@ -33,7 +34,7 @@ async def ask_any_node(ctx: LocalContext, client: ClientView, args: list[bytes])
     last = BackendUnavailable("no node of the cluster is known", sent=False)
     for node in nodes_to_ask(ctx, client)[:NODES_ASKED]:
         try:
-            return await ctx.nodes.call(node, *args, resp=client.resp)
+            return await ctx.nodes_for(client).call(node, *args, resp=client.resp)
         except BackendUnavailable as problem:
             last = problem
     raise last
@@ -52,9 +53,20 @@ async def list_functions(ctx: LocalContext, client: ClientView, args: list[bytes
     return await ask_any_node(ctx, client, cleaned)
 
 
+async def tell_user(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    """ACL WHOAMI: a server's word, if users are the servers'.
+
+    Raises:
+        BackendUnavailable: As ``ask_any_node``.
+    """
+    if ctx.passes_users:
+        return await ask_any_node(ctx, client, args)
+    return bulk(client.state.user)
+
+
 def nodes_to_ask(ctx: LocalContext, client: ClientView) -> list[Node]:
     """Return the nodes worth asking, the best first: living primaries, then all others."""
-    topology = ctx.nodes.topology
+    topology = ctx.nodes_for(client).topology
     primaries = [node for node in topology.primaries if not node.failed]
     others = [node for node in topology.nodes if node not in primaries]
     first = client.id % len(primaries) if primaries else 0

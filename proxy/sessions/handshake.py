@@ -4,10 +4,14 @@ Strategy: HELLO reads all its options before any of them takes effect, as
 Valkey and newer Redis do. (Redis 7.0 applies them one by one, so that there a
 name set by a HELLO that fails afterwards stays; we do not copy that.)
 
-The proxy is a server with one database. SELECT 1 therefore gets the text of a
+Servers that have one database in cluster mode (all but Valkey since 9.0, if it is
+configured so) make the proxy a server with one. SELECT 1 then gets the text of a
 standalone server that is configured with ``databases 1``, and not "SELECT is
 not allowed in cluster mode": clients must not learn of a cluster, and those
 that look at the text know this one.
+
+With ``clients.acl = "pass"`` the servers are asked about every login before it
+comes here (``local_desk.py``); ``login_words`` says what they are asked.
 """
 
 from __future__ import annotations
@@ -19,7 +23,6 @@ from proxy.resp import server_texts as say
 from proxy.resp.encode import array, bulk, c_text, integer, map_frame
 from proxy.sessions.arguments import is_printable_name, parse_integer
 from proxy.sessions.context import (
-    DATABASES,
     REPLY_OFF,
     REPLY_ON,
     ClientView,
@@ -99,6 +102,18 @@ def is_name_allowed(ctx: LocalContext, name: bytes) -> bool:
     return is_printable_name(c_text(name) if speaks_valkey(ctx) else name)
 
 
+def login_words(ctx: LocalContext, args: list[bytes]) -> tuple[bytes, ...] | None:
+    """Return the arguments of AUTH that a request stands for; None if it is no login."""
+    match args[0].lower():
+        case b"auth" if len(args) in (2, 3):
+            return tuple(args[1:])
+        case b"hello":
+            options = _parse_hello(ctx, args)
+            return None if isinstance(options, bytes) else options.login
+        case _:
+            return None
+
+
 def auth(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
     """AUTH [user] password."""
     if len(args) > 3:
@@ -125,13 +140,25 @@ def select(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
         return replies.not_an_integer()
     if not -(2**31) <= index < 2**31:
         return say.NOT_AN_INT32
-    return replies.OK if 0 <= index < DATABASES else replies.database_out_of_range()
+    if not 0 <= index < ctx.databases:
+        return replies.database_out_of_range()
+    if index != client.state.database:
+        ctx.use_database(client, index)
+    return replies.OK
+
+
+def new_database(ctx: LocalContext, client: ClientView, args: list[bytes]) -> int | None:
+    """Return the database that SELECT wants; None if it is no such request, or nothing changes."""
+    index = parse_integer(args[1]) if args[0].lower() == b"select" and len(args) == 2 else None
+    if index is None or not 0 <= index < ctx.databases or index == client.state.database:
+        return None
+    return index
 
 
 def reset(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
-    """RESET: RESP2, no name, the default user, replies on."""
+    """RESET: RESP2, database 0, no tracking, no name, the default user, replies on."""
     client.state.reset(authenticated=not ctx.password_required)
-    ctx.use_resp(client, 2)
+    ctx.start_over(client)
     if client.reply_mode == REPLY_OFF:
         client.reply_mode = REPLY_ON
     return replies.RESET

@@ -11,11 +11,11 @@ is in SYNC. Both maps together are the commands of Road.LOCAL.
 from __future__ import annotations
 
 from proxy.sessions import basic, handshake
-from proxy.sessions.client_command import client_command
+from proxy.sessions.client_command import client_command, track, unblock
 from proxy.sessions.cluster_command import cluster_command
 from proxy.sessions.command_command import command_command
 from proxy.sessions.context import AsyncHandler, SyncHandler
-from proxy.sessions.forward import ask_any_node, list_functions
+from proxy.sessions.forward import ask_any_node, list_functions, tell_user
 
 SYNC: dict[bytes, SyncHandler] = {
     b"asking": basic.asking,
@@ -34,11 +34,14 @@ SYNC: dict[bytes, SyncHandler] = {
     b"role": basic.tell_role,
     b"select": handshake.select,
     b"time": basic.tell_time,
-    b"unwatch": basic.unwatch_nothing,
+    b"unwatch": basic.unwatch,
 }
 
 ASYNC: dict[bytes, AsyncHandler] = {
+    b"acl|whoami": tell_user,
     b"client|help": ask_any_node,
+    b"client|tracking": track,
+    b"client|unblock": unblock,
     b"cluster": cluster_command,
     b"function|list": list_functions,
     b"command": command_command,

@@ -28,10 +28,17 @@ class PasswordBook:
             AUTH as the default user accepts any, as a server with ``nopass``
             does. Else only these users come in; the default user too only if
             it is among them.
+        digests: User name to the SHA-256 digest of the password, for users whose
+            password is not known here.
     """
 
-    def __init__(self, passwords: Mapping[bytes, bytes]) -> None:
+    is_passed = False
+
+    def __init__(
+        self, passwords: Mapping[bytes, bytes], digests: Mapping[bytes, bytes] | None = None
+    ) -> None:
         self._digests = {user: sha256(word).digest() for user, word in passwords.items()}
+        self._digests.update(digests or {})
 
     @property
     def is_required(self) -> bool:

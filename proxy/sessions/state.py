@@ -11,6 +11,14 @@ Cost: about 120 bytes for a client that sets nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.sessions.blocking import Wait
+    from proxy.sessions.listening import Listening
+    from proxy.sessions.tracking_options import Tracking
+    from proxy.sessions.transaction_queue import TransactionQueue
+    from proxy.sessions.watch import Watch
 
 DEFAULT_USER = b"default"  # who a client is until AUTH says otherwise
 
@@ -29,12 +37,25 @@ class ClientState:
     """CLIENT SETINFO LIB-NAME; survives RESET, as the library does."""
     lib_ver: bytes = b""
     """CLIENT SETINFO LIB-VER; survives RESET."""
+    wait: Wait | None = None
+    """The blocking command that it waits for."""
+    database: int = 0
+    """SELECT; the lane has it too."""
+    tracking: Tracking | None = None
+    """CLIENT TRACKING ON, and how; ``sessions/tracking.py`` sees to it."""
     capabilities: bytes = b""
     """CLIENT CAPA, a letter each (``r``: redirect); survives RESET. Valkey's idea."""
     no_evict: bool = False
     """CLIENT NO-EVICT. Remembered and shown; the proxy evicts nobody for memory."""
     no_touch: bool = False
     """CLIENT NO-TOUCH. Remembered and shown; shared backend connections cannot honour it."""
+
+    listening: Listening | None = None
+    """What it subscribes to, and MONITOR; None: nothing."""
+    queue: TransactionQueue | None = None
+    """What it has sent since MULTI; None: it is in no transaction."""
+    watch: Watch | None = None
+    """The keys that WATCH named; EXEC, DISCARD, UNWATCH and RESET end it."""
 
     def reset(self, *, authenticated: bool) -> None:
         """Go back to how the client came, as RESET does; what it is (its library) stays.
@@ -44,6 +65,16 @@ class ClientState:
         """
         self.authenticated = authenticated
         self.user = DEFAULT_USER
+        self.database = 0
         self.name = b""
         self.no_evict = False
         self.no_touch = False
+        self.unwatch()
+        if self.listening is not None:
+            self.listening.end()
+
+    def unwatch(self) -> None:
+        """Watch no key any more."""
+        if self.watch is not None:
+            self.watch.release()
+            self.watch = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from broker import Broker
 from scripted_cluster import FakeCluster
-from served import Served, serve
+from served import Served, serve, until
 
 
 @pytest.fixture
@@ -21,3 +22,22 @@ async def served(cluster: FakeCluster) -> AsyncIterator[Served]:
     """Return a proxy in front of the cluster."""
     async with serve(cluster) as served:
         yield served
+
+
+@pytest.fixture
+def broker(cluster: FakeCluster) -> Broker:
+    """Return what the nodes know of subscribers."""
+    return Broker(cluster)
+
+
+@pytest.fixture
+async def clean(served: Served, broker: Broker) -> AsyncIterator[Served]:
+    """Return the proxy; afterwards nothing may be left of anybody's subscription."""
+    yield served
+    for client in served.clients:
+        client.vanish()
+    hub = served.proxy.hub
+    await until(lambda: not any(link.names or link.owes for link in hub.roads.links()))
+    assert not hub.book.topics
+    assert broker.count == 0
+    assert not served.engine.command_table.get(b"publish").is_diverted

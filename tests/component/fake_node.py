@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from scripted_cluster import FakeCluster
 
 # What the proxy asks on its own behalf; everything else is a client's.
-HOUSEKEEPING = frozenset({b"CLUSTER", b"INFO", b"COMMAND", b"HELLO", b"AUTH", b"ASKING"})
+HOUSEKEEPING = frozenset(
+    {b"CLUSTER", b"INFO", b"COMMAND", b"CONFIG", b"FUNCTION", b"HELLO", b"AUTH", b"ASKING"}
+)
 PATIENCE_S = 5.0
 
 
@@ -110,6 +112,7 @@ class FakeConnection:
         self.is_open = True
         self.received = bytearray()
         self._stream = stream
+        self._writing = trio.Lock()
         self._due_send, self._due_receive = trio.open_memory_channel[Seen](1_000_000)
 
     async def run(self) -> None:
@@ -148,11 +151,12 @@ class FakeConnection:
             if isinstance(answer, Fate):
                 self.end(answer)
                 return
-            await self._stream.send_all(answer)
+            await self.send(answer)
 
     async def send(self, data: bytes) -> None:
-        """Send bytes that nobody asked for."""
-        await self._stream.send_all(data)
+        """Send bytes, also such that nobody asked for."""
+        async with self._writing:
+            await self._stream.send_all(data)
 
     def end(self, fate: Fate) -> None:
         """End the connection now."""
@@ -258,6 +262,10 @@ class FakeNode:
         held = Held()
         self.by(*words, answerer=held, times=1)
         return held
+
+    def prefer_newest(self) -> None:
+        """Look at the rule that was made last before all others."""
+        self._rules.insert(0, self._rules.pop())
 
     def forget_script(self) -> None:
         """Answer as a server again."""

@@ -121,6 +121,12 @@ class FakeCluster:
             case [b"HELLO", b"3", *_]:
                 connection.resp = 3
                 return map_frame([(bulk(b"server"), bulk(b"valkey"))], 3)
+            case [b"HELLO"]:
+                return map_frame([(bulk(b"server"), bulk(b"valkey"))], connection.resp)
+            case [b"CLIENT", word] if word.upper() == b"ID":
+                return integer(seen.node.connections.index(connection) + 1)
+            case [b"CLIENT", *_] | [b"SELECT", _]:
+                return OK
             case [b"AUTH", *_, password]:
                 ok = password == self.password
                 return OK if ok else error(b"WRONGPASS invalid username-password pair")

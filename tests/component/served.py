@@ -53,13 +53,6 @@ class Served:
         assert (await client.call("HELLO", 3)).startswith(b"%7\r\n")
         return client
 
-    def close_connections_to_nodes(self) -> None:
-        """Close what a proxy leaves open when it ends with its process."""
-        for resp in (2, 3):
-            for pipeline in self.proxy.pools.lane_for(resp):
-                self.engine.drop(pipeline)
-        self.engine.tick(0)
-
     async def wait_until_empty(self) -> None:
         """See that the proxy keeps nothing of clients that have left."""
         await until(lambda: not self.engine.clients)
@@ -87,7 +80,6 @@ async def serve(cluster: FakeCluster, /, **tables: Mapping[str, object]) -> Asyn
                 client.vanish()
         await served.wait_until_empty()
         nursery.cancel_scope.cancel()
-    served.close_connections_to_nodes()
 
 
 async def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:

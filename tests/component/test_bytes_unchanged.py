@@ -136,7 +136,8 @@ async def test_a_request_reaches_the_node_as_the_bytes_the_client_sent(
     await client.send(frame)
     await client.expect(b"+OK\r\n")
 
-    assert bytes(node.seen(b"SET")[0].connection.received) == frame
+    # What the proxy itself has asked may be in front of it.
+    assert bytes(node.seen(b"SET")[0].connection.received).endswith(frame)
     assert cluster.store == {key: value}
 
 

@@ -259,8 +259,12 @@ async def test_an_expired_request_behind_a_full_socket_is_never_sent_later() -> 
         keys = cluster.keys_of(node, 3)
         big, small = await served.connect(), await served.connect()
         assert await big.call("GET", keys[0]) == b"$-1\r\n"
+        number = served.proxy.routes.number(node.address)
+        pipeline = served.proxy.pools.lane_for(2).pipeline_to(number)
+        written = pipeline.bytes_out
         node.freeze()
         await big.ask("SET", keys[0], b"x" * (16 * MEBIBYTE))
+        await until(lambda: pipeline.bytes_out > written)
         await small.ask("SET", keys[1], 1)
 
         # It was begun: the node will have all of it in the end.

@@ -10,6 +10,7 @@ from served import Served, all_is_quiet, serve, until
 from proxy.cluster.slots import key_slot
 from proxy.resp import replies
 from proxy.resp.encode import encode_command
+from proxy.resp.replies_across import cross_slot_by_setting
 
 WRONGTYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 SPLITTABLE = {
@@ -213,7 +214,9 @@ async def test_a_command_that_cannot_be_split_names_itself_and_a_hash_tag(
     client = await served.connect()
 
     for name, *args in [(b"RENAME", a, b), (b"MSETNX", a, a, b, b), (b"SINTERSTORE", a, a, b)]:
-        assert await client.call(name, *args) == replies.cross_slot(name.lower())
+        refusal = cross_slot_by_setting(name.lower(), needed=b"all")
+        assert await client.call(name, *args) == refusal
+    assert await client.call(b"EVAL", b"x", 2, a, b) == replies.cross_slot(b"eval")
 
     assert all(node.requests == [] for node in cluster.nodes)
 

@@ -301,6 +301,9 @@ DIALOGUES = {
         CLIENT PAUSE abc
         CLIENT PAUSE -1
         CLIENT PAUSE 0 foo
+        CLIENT PAUSE 0
+        CLIENT PAUSE 1 write
+        CLIENT UNPAUSE
         CLIENT PAUSE abc foo
         CLIENT PAUSE 99999999999999999999
         CLIENT UNPAUSE

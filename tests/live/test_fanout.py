@@ -74,8 +74,10 @@ def test_a_script_is_known_to_every_shard(client: redis.Redis, cluster: Embedded
         assert client.evalsha(sha, 1, key) == b"here"
 
     cluster.primaries()[0].call("SCRIPT", "FLUSH")
-    assert client.script_exists(sha) == [False]
+    assert client.script_exists(sha) == [True]  # it has been brought back
+    assert [node.call("SCRIPT", "EXISTS", sha) for node in cluster.primaries()] == [[1]] * 3
     assert client.script_flush() is True
+    assert client.script_exists(sha) == [False]
     assert [node.call("SCRIPT", "EXISTS", sha) for node in cluster.primaries()] == [[0]] * 3
 
 

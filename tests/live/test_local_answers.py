@@ -317,8 +317,6 @@ def test_every_command_that_the_table_calls_local_has_a_handler(server: Connecti
         ("CLIENT NO-TOUCH ON", b"+OK\r\n"),
         ("CLIENT KILL MAXAGE 1000", b":0\r\n"),
         ("CLUSTER MYSHARDID", b"-ERR This instance has cluster support disabled\r\n"),
-        # Nobody may stop all clients of a proxy; nobody can be told of changed keys yet.
-        ("CLIENT PAUSE 100", b"-ERR 'client|pause' is not available through the proxy\r\n"),
     ],
 )
 async def test_the_proxy_differs_on_purpose(

@@ -51,6 +51,7 @@ def test_the_example_file_explains_every_key_as_the_models_do() -> None:
     assert explained == [
         field.description
         for table in Settings.model_fields
+        if table != "pin"
         for field in type(getattr(Settings(), table)).model_fields.values()
     ]
 
@@ -307,3 +308,28 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
         load_settings(tmp_path / "nowhere.toml")
     with pytest.raises(ConfigError, match=r"proxy\.toml: given .*line 1"):
         load_settings(write(tmp_path, "port = = 1"))
+
+
+# ---- pins -----------------------------------------------------------------------
+
+
+def test_pins_come_from_the_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, '[[pin]]\nprefix = "a:"\ntag = "t"\n[[pin]]\nprefix = ""\ntag = "u"\n')
+
+    assert load_settings(path).pin_table().store(b"a:1") == b"{t}a:1"
+    assert load_settings(path).pin_table().store(b"b") == b"{u}b"
+    monkeypatch.setenv("SLOTWAY_PIN", "huey.=huey,=all")
+    assert load_settings(path).pin_table().store(b"a:1") == b"{all}a:1"
+
+
+@pytest.mark.parametrize(
+    "pin",
+    ['prefix = "a"', 'prefix = "a"\ntag = ""', 'prefix = "a"\ntag = "{a}"', 'tag = "a"\nx = 1'],
+)
+def test_a_pin_that_cannot_be_is_refused(tmp_path: Path, pin: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(write(tmp_path, f"[[pin]]\n{pin}\n"))
+
+    assert refused.value.key.startswith("pin")

@@ -16,7 +16,7 @@ from differential.wire import Frame
 WORD_OF_TYPE = {
     b"key": b"{a}key",
     b"integer": b"1",
-    b"double": b"1.5",
+    b"double": b"0.5",
     b"pattern": b"*",
     b"unix-time": b"4102444800",
 }

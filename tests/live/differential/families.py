@@ -278,6 +278,8 @@ FAMILIES: dict[str, str] = {
         EVAL_RO script 1 string
         EVAL script small anykey anykey
         SCRIPT LOAD stored
+        EVAL stored 0 value
+        EVAL stored 1 string
         EVALSHA sha 0 value
         EVALSHA sha 1 string
         EVALSHA_RO sha 1 string

@@ -18,7 +18,9 @@ from proxy.cluster.slots import key_slot
 from proxy.cluster.topology import Address
 from proxy.resp import replies
 from proxy.resp.encode import encode_command
+from proxy.resp.replies_across import cross_slot_by_setting
 
+SCRIPTS = frozenset({b"EVAL", b"EVAL_RO", b"EVALSHA", b"EVALSHA_RO", b"FCALL", b"FCALL_RO"})
 SPLIT = frozenset({b"MGET", b"MSET", b"DEL", b"UNLINK", b"EXISTS", b"TOUCH", b"MSETEX"})
 
 
@@ -120,7 +122,11 @@ class Pair:
                 slots = {key_slot(key.text) for key in found[0].items or ()}
                 name = request.args[0]
                 if len(slots) > 1 and not _is_split(request.args):
-                    refused[request] = replies.cross_slot(name.lower())
+                    refused[request] = (
+                        replies.cross_slot(name.lower())
+                        if name.upper() in SCRIPTS
+                        else cross_slot_by_setting(name.lower(), needed=b"all")
+                    )
         return refused
 
     def _report(

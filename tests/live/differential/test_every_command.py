@@ -23,6 +23,9 @@ from proxy.resp.encode import encode_command
 
 pytestmark = pytest.mark.live
 
+# What they answer depends on whether the last one has ended; test_administration.py has them.
+SAVES = {(b"save",), (b"bgsave",), (b"bgrewriteaof",)}
+
 MANNERS: dict[str, Callable[[Command], Words]] = {
     "what must be there": lambda command: command.call(with_options=False),
     "every option": lambda command: command.call(with_options=True),
@@ -33,6 +36,13 @@ MANNERS: dict[str, Callable[[Command], Words]] = {
     ),
     "an unknown subcommand": lambda command: (*command.name, b"nosuch", b"word"),
 }
+
+
+# What leaves no reply to the probes, or one for each word.
+ENDLESS = frozenset(
+    {b"monitor", b"psubscribe", b"punsubscribe", b"quit", b"ssubscribe", b"subscribe"}
+    | {b"sunsubscribe", b"unsubscribe"}
+)
 
 
 def refusals(name: Words) -> set[bytes]:
@@ -62,10 +72,10 @@ def answer(address: Address, resp: int, args: Words) -> bytes:
 
 
 def commands_of(pair: Pair) -> list[Command]:
-    """Return every command and subcommand that the servers describe."""
+    """Return every command and subcommand that the servers describe, in an order of ours."""
     with RawConnection(pair.server) as server:
         docs = parse_whole(server.say(encode_command("COMMAND", "DOCS")))
-    return list(described_commands(docs))
+    return sorted(described_commands(docs), key=lambda command: command.name)
 
 
 @pytest.mark.parametrize("manner", MANNERS)
@@ -78,6 +88,8 @@ def test_every_command_is_answered_as_by_a_standalone_server_or_refused_in_docum
 
     for command in commands_of(pair):
         if manner == "an unknown subcommand" and not command.is_container:
+            continue
+        if command.name in SAVES:
             continue
         args = MANNERS[manner](command)
         got = answer(pair.proxy, resp, args)
@@ -99,7 +111,7 @@ def test_a_line_end_in_an_argument_never_becomes_a_reply_of_its_own(pair: Pair) 
     probes = [encode_command("STRLEN", tag + b"nothing") for tag in TAGS]
 
     for command in commands_of(pair):
-        if command.name == (b"quit",):
+        if command.name[0] in ENDLESS:
             continue
         for args in with_a_line_end(command):
             with RawConnection(pair.proxy) as client:

@@ -138,7 +138,7 @@ def without_costs(frame: Frame) -> object:
 
 
 _OF_ONE_CONNECTION = (
-    b"id addr laddr fd age idle qbuf qbuf-free argv-mem rbs rbp tot-mem"
+    b"id addr laddr fd age idle qbuf qbuf-free argv-mem multi-mem rbs rbp tot-mem"
     b" tot-net-in tot-net-out tot-cmds"
 ).split()
 

@@ -47,7 +47,7 @@ SCRIPTS = {
     b"error('thrown')": b"throws",
 }
 STORED_SCRIPTS = (b"return {1, ARGV, #KEYS}", b"return redis.call('APPEND', KEYS[1], 'x')")
-"""Only ever loaded by SCRIPT LOAD, which reaches every shard; EVAL leaves its script on one."""
+"""What EVALSHA and SCRIPT EXISTS name."""
 STORED_SHAS = tuple(hashlib.sha1(script).hexdigest().encode() for script in STORED_SCRIPTS)
 LIBRARY = b"""#!lua name=lib
 redis.register_function('echo', function(keys, args) return {keys, args} end)

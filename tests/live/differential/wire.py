@@ -119,6 +119,14 @@ class RawConnection:
                 raise NoReply(f"closed, after the bytes {bytes(self._input)!r:.200}")
             self._input += data
 
+    @property
+    def has_frame(self) -> bool:
+        """Whether a whole reply has been read and not been returned yet."""
+        return parse_frame(self._input) is not None
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def receive_rest(self) -> bytes:
         """Return everything up to the end of the connection."""
         while data := self._read():

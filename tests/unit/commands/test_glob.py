@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.cluster.slots import key_slot
-from proxy.commands.glob import compile_glob, key_like
+from proxy.commands.glob import compile_glob, key_like, may_match_beginning
 
 # pattern, keys that match, keys that do not
 CASES = {
@@ -78,3 +80,33 @@ def test_a_pattern_may_be_about_one_slot(pattern: bytes, hashed: bytes) -> None:
 )
 def test_a_pattern_with_a_wildcard_before_the_tags_end_is_about_many(pattern: bytes) -> None:
     assert key_like(pattern) is None
+
+
+TEXTS = st.text("ab_[]^-\\*?", max_size=8).map(str.encode)
+
+
+@given(pattern=TEXTS, beginning=TEXTS, rest=TEXTS)
+def test_a_beginning_of_what_matches_may_match(
+    pattern: bytes, beginning: bytes, rest: bytes
+) -> None:
+    if compile_glob(pattern)(beginning + rest):
+        assert may_match_beginning(pattern, beginning)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "beginning", "expected"),
+    [
+        (b"news", b"ne", True),
+        (b"news", b"no", False),
+        (b"ne", b"news", False),
+        (b"*", b"news", True),
+        (b"*x", b"news", True),
+        (b"[a-n]??", b"ne", True),
+        (b"[^n]*", b"ne", False),
+        (b"", b"n", False),
+    ],
+)
+def test_a_beginning_that_cannot_match_is_known(
+    pattern: bytes, beginning: bytes, expected: bool
+) -> None:
+    assert may_match_beginning(pattern, beginning) is expected

@@ -65,7 +65,7 @@ ROADS = {
     Road.FORWARD: {
         b"get eval evalsha_ro fcall xread xreadgroup sort sort_ro georadius zunionstore object|freq"
         b" memory|usage xinfo|stream xgroup|create msetnx publish spublish config|get object|help"
-        b" function|dump acl|whoami acl|cat module|list pfmerge rename lcs bitop"
+        b" function|dump acl|cat module|list pfmerge rename lcs bitop"
         b" config object xinfo": (b"", Merge.NONE),
     },
     Road.SPLIT: {
@@ -77,38 +77,44 @@ ROADS = {
         b"dbsize": (b"all_shards", Merge.SUM),
         b"keys": (b"all_shards", Merge.ARRAY),
         b"flushall flushdb function|load function|delete function|flush function|restore"
-        b" memory|purge": (b"all_shards", Merge.ALL_OK),
+        b" memory|purge save bgsave bgrewriteaof": (b"all_shards", Merge.ALL_OK),
         b"function|kill script|kill": (b"all_shards", Merge.ONE_OK),
-        b"script|load script|flush": (b"all_nodes", Merge.ALL_OK),
+        b"script|load script|flush config|set config|rewrite config|resetstat slowlog|reset": (
+            b"all_nodes",
+            Merge.ALL_OK,
+        ),
         b"script|exists": (b"all_shards", Merge.AND),
         b"lastsave": (b"all_shards", Merge.MIN),
         b"slowlog|get": (b"all_nodes", Merge.ARRAY),
-        b"slowlog|len pubsub|numpat": (b"all_nodes", Merge.SUM),
-        b"info randomkey function|stats": (b"all_shards", Merge.SPECIAL),
-        b"scan": (b"special", Merge.SPECIAL),
-        b"pubsub|channels pubsub|numsub pubsub|shardchannels pubsub|shardnumsub": (
+        b"slowlog|len latency|reset": (b"all_nodes", Merge.SUM),
+        b"info randomkey function|stats memory|stats memory|doctor latency|histogram": (
+            b"all_shards",
+            Merge.SPECIAL,
+        ),
+        b"latency|latest latency|history latency|doctor latency|graph": (
             b"all_nodes",
             Merge.SPECIAL,
         ),
+        b"scan": (b"special", Merge.SPECIAL),
     },
     Road.LOCAL: {
         b"ping echo quit reset hello auth select client client|id client|kill client|reply command"
         b" command|docs command|getkeys time role lolwut function|list cluster cluster|keyslot"
         b" cluster|slots cluster|nodes readonly readwrite asking exec discard"
-        b" unwatch": (b"", Merge.NONE),
+        b" unwatch acl|whoami": (b"", Merge.NONE),
     },
     Road.SESSION: {
         b"multi watch monitor wait blpop brpop blmove brpoplpush blmpop bzpopmin bzpopmax bzmpop"
-        b" subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe": (
+        b" subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe pubsub|numpat"
+        b" pubsub|channels pubsub|numsub pubsub|shardchannels pubsub|shardnumsub": (
             b"",
             Merge.NONE,
         ),
     },
     Road.DENIED: {
-        b"shutdown replicaof slaveof debug migrate module|load failover psync sync replconf save"
-        b" bgsave bgrewriteaof config|set config|rewrite config|resetstat acl|setuser acl|list"
-        b" swapdb restore-asking pfdebug pfselftest latency latency|doctor memory|stats"
-        b" cluster|meet cluster|setslot cluster|failover script|debug slowlog|reset": (
+        b"shutdown replicaof slaveof debug migrate module|load failover psync sync replconf"
+        b" acl|setuser acl|list swapdb restore-asking pfdebug pfselftest"
+        b" cluster|meet cluster|setslot cluster|failover script|debug": (
             b"",
             Merge.NONE,
         ),
@@ -147,7 +153,9 @@ def test_msetex_is_not_split_under_a_condition_on_all_keys(valkey_reply: object)
     table = by_name(compile_table(valkey_reply))
 
     assert table[b"msetex"].unsplittable_if == (b"NX", b"XX")
-    assert table[b"msetex"].key_specs == (KeySpec(1, b"", 0, True, 0, 1, 0, 0, 1, 2),)
+    assert table[b"msetex"].key_specs == (
+        KeySpec(1, b"", 0, True, 0, 1, 0, 0, 1, 2, frozenset({b"OW", b"update"})),
+    )
     assert table[b"mset"].unsplittable_if == ()
 
 
@@ -198,8 +206,12 @@ def test_xread_blocks_only_with_its_keyword(engine: str, reply_of: ReplyOf) -> N
 def test_sort_finds_the_key_it_stores_to(engine: str, reply_of: ReplyOf) -> None:
     table = by_name(compile_table(reply_of(engine)))
 
-    key = KeySpec(1, b"", 0, False, 0, 1, 0, 0, 0, 1)
-    assert table[b"sort"].key_specs == (key, KeySpec(0, b"STORE", 2, False, 0, 1, 0, 0, 0, 1))
+    key = KeySpec(1, b"", 0, False, 0, 1, 0, 0, 0, 1, frozenset({b"RO", b"access"}))
+    stored = frozenset({b"OW", b"update"})
+    assert table[b"sort"].key_specs == (
+        key,
+        KeySpec(0, b"STORE", 2, False, 0, 1, 0, 0, 0, 1, stored),
+    )
     assert table[b"sort_ro"].key_specs == (key,)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import hiredis
 import pytest
@@ -58,32 +59,33 @@ def fixed(index: int) -> KeySpec:
     return KeySpec(index, b"", 0, False, 0, 1, 0, 0, 0, 1)
 
 
+RW = frozenset({b"RW"})
 ONE_KEY = kind(b"range", lastkey=0, keystep=1, limit=0)
 UNKNOWN = kind(b"unknown")
 
 SPECS = {
     "an index and a range": (
         spec(kind(b"index", index=1), kind(b"range", lastkey=-1, keystep=2, limit=0)),
-        KeySpec(1, b"", 0, False, -1, 2, 0, 0, 0, 1),
+        KeySpec(1, b"", 0, False, -1, 2, 0, 0, 0, 1, RW),
     ),
     "a keyword and half of the rest": (
         spec(
             kind(b"keyword", keyword=b"STREAMS", startfrom=4),
             kind(b"range", lastkey=-1, keystep=1, limit=2),
         ),
-        KeySpec(0, b"STREAMS", 4, False, -1, 1, 2, 0, 0, 1),
+        KeySpec(0, b"STREAMS", 4, False, -1, 1, 2, 0, 0, 1, RW),
     ),
     "a keyword from the end": (
         spec(kind(b"keyword", keyword=b"KEYS", startfrom=-2), ONE_KEY),
-        KeySpec(0, b"KEYS", -2, False, 0, 1, 0, 0, 0, 1),
+        KeySpec(0, b"KEYS", -2, False, 0, 1, 0, 0, 0, 1, RW),
     ),
     "a number of keys": (
         spec(kind(b"index", index=2), kind(b"keynum", keynumidx=0, firstkey=1, keystep=2)),
-        KeySpec(2, b"", 0, True, 0, 1, 0, 0, 1, 2),
+        KeySpec(2, b"", 0, True, 0, 1, 0, 0, 1, 2, RW),
     ),
     "a step of zero counts as one": (
         spec(kind(b"index", index=1), kind(b"range", lastkey=-1, keystep=0, limit=0)),
-        KeySpec(1, b"", 0, False, -1, 1, 0, 0, 0, 1),
+        KeySpec(1, b"", 0, False, -1, 1, 0, 0, 0, 1, RW),
     ),
 }
 
@@ -130,7 +132,10 @@ def test_movable_keys_after_a_keyword_are_known() -> None:
     row = parse_one(command(b"x", flags=words(b"movablekeys"), key_specs=specs))
 
     assert row.are_keys_known
-    assert row.key_specs == (fixed(1), KeySpec(0, b"STORE", 2, False, 0, 1, 0, 0, 0, 1))
+    assert row.key_specs == (
+        replace(fixed(1), flags=RW),
+        KeySpec(0, b"STORE", 2, False, 0, 1, 0, 0, 0, 1, RW),
+    )
 
 
 def test_names_are_lower_case_and_tips_are_read() -> None:
@@ -225,4 +230,4 @@ def test_subcommands_have_rows_of_their_own(engine: str, reply_of: Callable[...,
     assert rows[b"object"].has_subcommands
     assert rows[b"object"].key_specs == ()
     assert not rows[b"object|encoding"].has_subcommands
-    assert rows[b"object|encoding"].key_specs == (fixed(2),)
+    assert rows[b"object|encoding"].key_specs == (replace(fixed(2), flags=frozenset({b"RO"})),)

@@ -197,7 +197,9 @@ class FakeCluster:
     async def call(self, node: Node, *args: bytes, resp: int = 2) -> bytes:
         return (await self.call_many(node, [args], resp))[0]
 
-    async def call_many(self, node: Node, commands: list[Command], resp: int = 2) -> list[bytes]:
+    async def call_many(
+        self, node: Node, commands: list[Command], resp: int = 2, *, aside: bool = False
+    ) -> list[bytes]:
         await trio.lowlevel.checkpoint()
         self.calls += 1
         self.before_each_call()

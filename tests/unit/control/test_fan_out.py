@@ -66,8 +66,6 @@ MERGED = {
     "FUNCTION DELETE": ([b"FUNCTION", b"DELETE", b"lib"], [OK, OK, OK], OK),
     "SLOWLOG LEN": ([b"SLOWLOG", b"LEN"], [integer(1), integer(2), integer(4)], integer(7)),
     "LASTSAVE": ([b"LASTSAVE"], [integer(30), integer(10), integer(20)], integer(10)),
-    "PUBSUB NUMPAT": ([b"PUBSUB", b"NUMPAT"], [integer(1)], integer(3)),
-    "PUBSUB CHANNELS": ([b"PUBSUB", b"CHANNELS"], [array([bulk(b"c")])], array([bulk(b"c")])),
 }
 
 

@@ -129,6 +129,15 @@ def test_sections_and_fields_keep_the_order_of_the_first_server() -> None:
     ) + text(b"", b"# Errorstats", b"e:count=1")
 
 
+def test_databases_stand_in_the_order_of_their_numbers() -> None:
+    first = text(b"# Keyspace", b"db0:keys=1", b"db10:keys=1")
+    second = text(b"# Keyspace", b"db2:keys=3", b"db10:keys=2")
+
+    assert merge_info([first, second], {}) == text(
+        b"# Keyspace", b"db0:keys=1", b"db2:keys=3", b"db10:keys=3"
+    )
+
+
 def test_the_proxys_own_fields_replace_the_servers_and_add_none() -> None:
     one = text(b"# Server", b"tcp_port:7001")
 

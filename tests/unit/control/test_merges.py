@@ -9,7 +9,6 @@ from proxy.control.merges import (
     CannotMerge,
     join_arrays,
     merge_frames,
-    newest_entries,
     running_or_first,
     sum_by_name,
     union,
@@ -83,20 +82,6 @@ def test_subscribers_are_added_up_by_channel() -> None:
 def test_subscribers_of_different_channels_are_not_added_up() -> None:
     with pytest.raises(CannotMerge):
         sum_by_name([b"*2\r\n$1\r\na\r\n:1\r\n", b"*2\r\n$1\r\nb\r\n:1\r\n"])
-
-
-def entry(number: int, unix_time: int) -> bytes:
-    return b"*3\r\n:%d\r\n:%d\r\n*1\r\n$3\r\nget\r\n" % (number, unix_time)
-
-
-def test_log_entries_come_newest_first() -> None:
-    frames = [
-        b"*2\r\n" + entry(7, 300) + entry(6, 100),
-        b"*1\r\n" + entry(2, 200),
-    ]
-
-    assert newest_entries(frames, 2) == b"*2\r\n" + entry(7, 300) + entry(2, 200)
-    assert newest_entries(frames, None)[:4] == b"*3\r\n"
 
 
 RUNNING = {

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.resp import replies, server_texts
+from proxy.resp import replies, replies_across, replies_blocking, server_texts
 
 # Read from redis-server 7.0.15.
 AS_REDIS_SAYS = {
@@ -125,6 +125,36 @@ OURS = {
         b"CROSSSLOT",
         [b"Keys in request don't hash to the same slot", b"'sunionstore'", b"{user1}"],
     ),
+    "cross slot by setting": (
+        replies_across.cross_slot_by_setting(b"rename", needed=b"all"),
+        b"CROSSSLOT",
+        [b"Keys in request don't hash to the same slot", b'commands.cross_slot = "all"'],
+    ),
+    "too big to copy": (
+        replies_across.across_too_big(b"sunion", found_bytes=9, limit_bytes=5),
+        b"CROSSSLOT",
+        [b"copy 9 bytes", b"limits.cross_slot_limit_bytes is 5", b"nothing has run"],
+    ),
+    "moved in part": (
+        replies_across.across_left_at_source(b"rename", replies.lost_write(NODE)),
+        b"IOERR",
+        [b"wrote its destination", b"outcome unknown", NODE.encode()],
+    ),
+    "moved too late": (
+        replies_across.across_write_too_late(b"lmove", 20.0),
+        b"IOERR",
+        [b"outcome unknown", b"cluster.request_timeout_s (20)", b"or both"],
+    ),
+    "unreachable at a timeout": (
+        replies_blocking.unreachable_at_timeout(b"blpop", 1800),
+        b"CLUSTERDOWN",
+        [b"slot 1800", b"'blpop'", b"nothing was taken"],
+    ),
+    "replicas not counted": (
+        replies_blocking.acknowledgement_lost(b"wait", NODE),
+        b"IOERR",
+        [NODE.encode(), b"'wait'", b"is unknown"],
+    ),
     "session": (replies.needs_session(b"multi"), b"ERR", [b"'multi'"]),
     "denied": (replies.denied(b"shutdown"), b"NOPERM", [b"'shutdown'", b"commands.deny"]),
     "never sent": (
@@ -217,8 +247,9 @@ def test_our_own_texts_say_what_to_look_at(frame: bytes, code: bytes, words: lis
 def every_text() -> dict[str, Callable[..., bytes]]:
     return {
         name: function
-        for name, function in inspect.getmembers(replies, inspect.isfunction)
-        if function.__module__ == replies.__name__ and not name.startswith("_")
+        for module in (replies, replies_across, replies_blocking)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
     }
 
 
@@ -230,6 +261,9 @@ SAMPLES: dict[str, object] = {
     "slot": 5,
     "limit": 5,
     "limit_bytes": 5,
+    "found": 6,
+    "found_bytes": 6,
+    "written": 1,
     "failed": 1,
     "parts": 2,
     "is_write": True,

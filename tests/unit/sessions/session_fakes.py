@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from proxy.cluster.slots import SLOT_COUNT
 from proxy.cluster.topology import Address, Node, Topology
 from proxy.errors import BackendUnavailable
+from proxy.resp.encode import simple
 from proxy.sessions.context import REPLY_ON, REPLY_SKIP_NEXT, ClientView
 from proxy.sessions.local import find_async, find_sync
 from proxy.sessions.passwords import PasswordBook
 from proxy.sessions.state import ClientState
+from proxy.sessions.tracking_options import Tracking
 
 
 @dataclass(eq=False)
@@ -58,6 +60,19 @@ class FakeNodes:
         return self.replies[node.id]
 
 
+class FakePause:
+    """Remembers what was held back, and for how long."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[float, bool] | str] = []
+
+    def begin(self, duration_s: float, *, only_writes: bool) -> None:
+        self.log.append((duration_s, only_writes))
+
+    def end(self) -> None:
+        self.log.append("end")
+
+
 @dataclass
 class FakeContext:
     """A proxy with some clients, and perhaps some nodes."""
@@ -65,9 +80,13 @@ class FakeContext:
     server_name: bytes = b"redis"
     server_version: bytes = b"7.0.15"
     expose_cluster: bool = False
+    databases: int = 1
+    passes_users: bool = False
     passwords: PasswordBook = field(default_factory=lambda: PasswordBook({}))
     connected: list[FakeClient] = field(default_factory=list)
+    tracked_next: list[int] = field(default_factory=list)
     nodes: FakeNodes = field(default_factory=lambda: FakeNodes(topology_of([]), {}))
+    pause: FakePause = field(default_factory=FakePause)
 
     @property
     def password_required(self) -> bool:
@@ -79,9 +98,29 @@ class FakeContext:
     def find_client(self, client_id: int) -> ClientView | None:
         return next((each for each in self.connected if each.id == client_id), None)
 
+    def nodes_for(self, client: ClientView) -> FakeNodes:
+        return self.nodes
+
+    def use_database(self, client: ClientView, index: int) -> None:
+        client.state.database = index
+
+    def start_over(self, client: ClientView) -> None:
+        client.state.tracking = None
+        self.use_resp(client, 2)
+
+    async def track(self, client: ClientView, tracking: Tracking | None) -> bytes:
+        client.state.tracking = tracking
+        return simple(b"OK")
+
+    def track_next(self, client: ClientView) -> None:
+        self.tracked_next.append(client.id)
+
     def use_resp(self, client: ClientView, version: int) -> None:
         assert isinstance(client, FakeClient)
         client.resp = version
+
+    async def unblock(self, client_id: int, *, with_error: bool) -> bool:
+        return False
 
     def has_user(self, user: bytes) -> bool:
         return self.passwords.has_user(user)

@@ -220,12 +220,6 @@ def test_replies_can_be_switched_off(lines: list[str], sent: list[bytes]) -> Non
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (b"TRACKING ON", b"-ERR 'client|tracking' needs "),
-        (b"TRACKING ON BCAST PREFIX a NOLOOP", b"-ERR 'client|tracking' needs "),
-        (b"TRACKING ON PREFIX a", b"-ERR PREFIX option requires BCAST"),
-        (b"TRACKING ON REDIRECT 99", b"-ERR The client ID you want redirect to does not"),
-        (b"TRACKING ON REDIRECT 7 REDIRECT 7", b"-ERR A client can only redirect to a single"),
-        (b"PAUSE 100 WRITE", b"-ERR 'client|pause' is not available"),
         (b"PAUSE 100 READ", b"-ERR CLIENT PAUSE mode must be"),
     ],
 )
@@ -239,14 +233,34 @@ def test_what_needs_more_than_an_answer_is_refused_clearly(words: bytes, error: 
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (b"TRACKING OFF", b"+OK\r\n"),
-        (b"UNPAUSE", b"+OK\r\n"),
-        (b"UNBLOCK 7", b":0\r\n"),
         (b"GETREDIR", b":-1\r\n"),
     ],
 )
 def test_who_tracks_nothing_and_waits_for_nothing_hears_so(words: bytes, answer: bytes) -> None:
     assert FakeContext().say(FakeClient(), b"CLIENT", *words.split()) == answer
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (b"PAUSE 1500", (1.5, False)),
+        (b"PAUSE 100 all", (0.1, False)),
+        (b"PAUSE 100 write", (0.1, True)),
+        (b"UNPAUSE", "end"),
+    ],
+)
+def test_clients_are_held_back_and_let_go(words: bytes, done: object) -> None:
+    ctx = FakeContext()
+
+    assert ctx.say(FakeClient(), b"CLIENT", *words.split()) == b"+OK\r\n"
+
+    assert ctx.pause.log == [done]
+
+
+async def test_who_does_not_wait_cannot_be_unblocked() -> None:
+    ctx, client = FakeContext(), FakeClient()
+
+    assert await ctx.ask(client, b"CLIENT", b"UNBLOCK", b"7") == b":0\r\n"
 
 
 def test_what_only_valkey_knows_is_unknown_behind_redis() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from session_fakes import FakeClient, FakeContext
 
+from proxy.sessions.handshake import login_words, new_database
 from proxy.sessions.passwords import PasswordBook
 from proxy.sessions.state import ClientState
 
@@ -142,3 +143,43 @@ def test_reset_where_no_password_is_needed_keeps_a_client_in(client: FakeClient)
 def test_quit_says_ok_and_closes(client: FakeClient) -> None:
     assert FakeContext().say(client, b"QUIT") == b"+OK\r\n"
     assert client.closed == "after reply"
+
+
+@pytest.mark.parametrize(
+    ("index", "answer", "database"),
+    [(b"3", b"+OK\r\n", 3), (b"16", b"-ERR DB index is out of range\r\n", 0)],
+)
+def test_servers_with_databases_have_as_many(
+    client: FakeClient, index: bytes, answer: bytes, database: int
+) -> None:
+    assert FakeContext(databases=16).say(client, b"SELECT", index) == answer
+
+    assert client.state.database == database
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (b"AUTH x", (b"x",)),
+        (b"auth u x", (b"u", b"x")),
+        (b"AUTH u x y", None),
+        (b"HELLO 3 SETNAME n AUTH u x", (b"u", b"x")),
+        (b"HELLO 3", None),
+        (b"HELLO 4 AUTH u x", None),
+        (b"PING", None),
+    ],
+)
+def test_a_login_is_found_where_it_can_succeed(
+    args: bytes, words: tuple[bytes, ...] | None
+) -> None:
+    assert login_words(FakeContext(), args.split()) == words
+
+
+@pytest.mark.parametrize(
+    ("args", "index"),
+    [(b"SELECT 3", 3), (b"SELECT 0", None), (b"SELECT 16", None), (b"SELECT x", None)],
+)
+def test_only_a_change_of_the_database_is_one(
+    client: FakeClient, args: bytes, index: int | None
+) -> None:
+    assert new_database(FakeContext(databases=16), client, args.split()) == index

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from proxy.sessions.passwords import PasswordBook
@@ -36,3 +38,12 @@ def test_the_passwords_themselves_are_not_kept() -> None:
     book = PasswordBook({b"default": b"hunter2"})
 
     assert b"hunter2" not in repr(vars(book)).encode()
+
+
+def test_a_digest_stands_for_a_password_that_is_not_known_here() -> None:
+    book = PasswordBook({b"app": b"s"}, {b"web": sha256(b"t").digest()})
+
+    assert book.check(b"web", b"t")
+    assert not book.check(b"web", b"s")
+    assert not book.check(b"web", sha256(b"t").digest())
+    assert book.has_user(b"web")
