@@ -1,0 +1,1 @@
+"""``slotway advise``: what of an application's traffic would break on a cluster, and why."""
