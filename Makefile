@@ -13,7 +13,7 @@ demo: $(VENV)/.built            ## a cluster of six servers, the proxy, and a to
 	$(BIN)/slotway demo --tour
 
 test: $(VENV)/.compat  ## every test, on every engine that is installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile
 
 unit: $(VENV)/.built            ## the pure tests only: seconds
 	$(BIN)/python -m pytest -q tests/unit tests/component tests/house
