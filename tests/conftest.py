@@ -1,12 +1,22 @@
-"""What every test can ask for: an engine, and a line that says which engines are here."""
+"""What every test can ask for: an engine, and a line that says which engines are here.
+
+Generated tests try the same cases in every run, unless ``HYPOTHESIS_PROFILE`` says to
+look for new ones (``make fuzz``).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from proxy.embedded import ENGINES, EngineMissing, engine_label, find_engine
+
+settings.register_profile("steady", derandomize=True)
+if "HYPOTHESIS_PROFILE" not in os.environ:
+    settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session", params=ENGINES)

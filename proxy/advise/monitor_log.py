@@ -27,7 +27,7 @@ _ARGUMENT = re.compile(rb'"((?:[^"\\]|\\(?:[\\"nrtab]|x[0-9a-fA-F]{2}))*+)("?)',
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 # What is left of an escape when a line is cut in the middle of it.
-_BROKEN_ESCAPE = re.compile(rb"\\(?:x[0-9a-fA-F]?)?\Z")
+_BROKEN_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*)\\(?:x[0-9a-fA-F]?)?\Z")
 _SCRIPT = b"lua"
 
 
@@ -87,7 +87,7 @@ def _arguments(line: bytes, start: int, *, is_cut: bool) -> list[bytes] | None:
         args = line[start + 1 : -1].split(b'" "')
         return None if any(b'"' in arg for arg in args) else args
     if is_cut:
-        line = _BROKEN_ESCAPE.sub(b"", line)
+        line = _BROKEN_ESCAPE.sub(rb"\1", line)
     args = []
     at = start
     while at < len(line):

@@ -258,6 +258,9 @@ cdef class ReplyScanner:
                     return BROKEN
                 return MORE
             end = found - data
+            if end - self.position > HEADER_LIMIT and kind in b"$*%~>|=!":
+                self.fault = HEADER_TOO_LONG
+                return BROKEN
             if end - self.position < 2 or data[end - 1] != b"\r":
                 self.fault = BAD_LENGTH
                 return BROKEN

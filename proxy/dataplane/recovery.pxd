@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from proxy.dataplane.client cimport Client
+from proxy.dataplane.frames cimport RequestScanner
 from proxy.dataplane.lane cimport Pipeline
 from proxy.dataplane.ledger cimport Ledger
 from proxy.dataplane.request cimport Request
@@ -35,3 +36,4 @@ cdef class Recovery(Ledger):
 
 
 cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noexcept
+cdef bint has_its_keys(const char* frame, RequestScanner scanner) noexcept

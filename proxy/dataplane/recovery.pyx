@@ -40,6 +40,18 @@ cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noe
         (length == len(NO_FUNCTION) and memcmp(data, <const char*>NO_FUNCTION, length) == 0)
 
 
+cdef bint has_its_keys(const char* frame, RequestScanner scanner) noexcept:
+    """Whether a script's number of keys is one: with any other, a server does not even load it."""
+    cdef Py_ssize_t i, number = 0
+    if scanner.count < 3 or scanner.args[2].length == 0 or scanner.args[2].length > 7:
+        return False
+    for i in range(scanner.args[2].start, scanner.args[2].start + scanner.args[2].length):
+        if frame[i] < b"0" or frame[i] > b"9":
+            return False
+        number = 10 * number + frame[i] - 48
+    return number <= scanner.count - 3
+
+
 cdef class Recovery(Ledger):
     """The part of an engine that sends again what did not run."""
 

@@ -19,8 +19,8 @@ from proxy.dataplane.request cimport Block
 from proxy.dataplane.hooks import Punt
 from proxy.dataplane.kernel cimport monotonic
 from proxy.dataplane.lane cimport Lane, Pipeline
-from proxy.dataplane.tables cimport (
-    NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of)
+from proxy.dataplane.recovery cimport has_its_keys
+from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of
 
 cdef object PUNT_ROAD = Punt.ROAD
 cdef object PUNT_UNKNOWN = Punt.UNKNOWN
@@ -122,7 +122,8 @@ cdef class Router(Recovery):
         """
         cdef Py_ssize_t start = scanner.args[1].start, end = start + scanner.args[1].length
         if command.carries_script:
-            self.control.note_script(frame[start:end])
+            if has_its_keys(frame, scanner):
+                self.control.note_script(frame[start:end])
             return False
         if command.runs_by_sha:
             return len(self.doubtful_scripts) > 0 and \

@@ -208,7 +208,8 @@ class PinnedDesk:
         if len(args) < 3:
             return args
         if name not in BY_SHA:
-            self._scripts.note(args[1])
+            if args[2].isdigit() and int(args[2]) <= len(args) - 3:
+                self._scripts.note(args[1])  # else a server does not even load it
             return [args[0], self._wrapper.wrap(args[1]).body, *args[2:]]
         body = self._scripts.body_of(args[1])
         if body is None:

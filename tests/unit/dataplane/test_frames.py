@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Protocol
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.dataplane.frames import ReplyStream, RequestStream
@@ -353,6 +353,7 @@ def small_streams() -> Iterator[Callable[[], Stream]]:
     )
 
 
+@example(b"*" + bytes(32) + b"\n", [])  # the line end is one byte too late, and there
 @given(garbage, places)
 def test_the_verdict_on_any_bytes_is_the_same_however_they_are_cut(
     wire: bytes, places: list[int]
