@@ -1,8 +1,8 @@
 """What two clients say to a standalone server and to the proxy, for test_blocking.py.
 
 One line a step: ``a: words`` asks and compares the reply; ``a> words`` asks and goes on
-when the client is seen to wait; ``a<`` compares the reply that was waited for. ``a``, ``b``
-and ``c`` are clients. The keys a, b and c lie in three slots of three nodes, and so do
+when the client is seen to wait; ``a<`` compares the reply that was waited for; ``b! words`` is
+``b: words``, and the proxy has heard of it before the next step. ``a``, ``b`` and ``c`` are clients. The keys a, b and c lie in three slots of three nodes, and so do
 streams of these names; {t}1 and {t}2 share a slot.
 """
 
@@ -116,14 +116,14 @@ DIALOGUES = {
         a: BZMPOP 0 2 c a MAX
         b: DEL a
         a> BLPOP a b 0
-        b: SET a x
+        b! SET a x
         b: ZADD c 1 x
         b: RPUSH b 1
         a<
         a: BLPOP c a b 0
         b: DEL a b c
         a> BLPOP c a b 0
-        b: SET c x
+        b! SET c x
         b: RPUSH a 7
         a<
     """,

@@ -24,9 +24,14 @@ NIL = {2: b"*-1\r\n", 3: b"_\r\n"}
 
 
 class Side:
-    """Three clients of one server, and a fourth that looks who waits."""
+    """Three clients of one server, and a fourth that looks who waits.
+
+    Attributes:
+        count_looks: Returns how often the proxy has counted a list; None: there is no proxy.
+    """
 
     def __init__(self, address: Address, resp: int) -> None:
+        self.count_looks: Callable[[], int] | None = None
         self._stack = ExitStack()
         self.admin = self._stack.enter_context(RawConnection(address))
         self.clients = {
@@ -57,6 +62,18 @@ class Side:
         self.clients[name].send(request)
         wait_for(lambda: self.waiting == wanted, SEEN_DEADLINE_S, f"{name} to wait: {request!r}")
 
+    def change(self, name: str, request: bytes) -> bytes:
+        """Change a key that clients wait for, and see that the proxy has heard of it.
+
+        News of two keys come from two servers, so the later may be heard first.
+        """
+        if self.count_looks is None:
+            return self.clients[name].say(request)
+        looks, before = self.count_looks, self.count_looks()
+        reply = self.clients[name].say(request)
+        wait_for(lambda: looks() > before, SEEN_DEADLINE_S, f"news of {request!r}")
+        return reply
+
     def answer(self, step: str) -> bytes:
         """Take one step of a dialogue; return its reply, empty if none is awaited yet."""
         name, how, words = step[0], step[1], step[2:].strip()
@@ -65,6 +82,8 @@ class Side:
             case ">":
                 self.begin(name, encode_command(*args or ()))
                 return b""
+            case "!":
+                return self.change(name, encode_command(*args or ()))
             case ":":
                 return self.clients[name].say(encode_command(*args or ()))
             case _:
@@ -92,7 +111,12 @@ def server(standalone: StandaloneServer, resp: int) -> Iterator[Side]:
 
 @pytest.fixture
 def proxy(cluster: EmbeddedCluster, proxy_process: ProxyProcess, resp: int) -> Iterator[Side]:
+    def count_looks() -> int:
+        lists = [node.info("commandstats").get("cmdstat_llen", "") for node in cluster.nodes]
+        return sum(int(found.partition("calls=")[2].partition(",")[0] or 0) for found in lists)
+
     with Side(proxy_process.address, resp) as side:
+        side.count_looks = count_looks
         yield side
 
 
