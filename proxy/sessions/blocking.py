@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 import trio
@@ -36,18 +36,14 @@ from proxy.dataplane.lane import Lane, Pipeline
 from proxy.errors import BackendUnavailable
 from proxy.resp.encode import encode_command
 from proxy.sessions import blocking_words as words
+from proxy.sessions.blocking_pops import ATTEMPT_S
 from proxy.sessions.blocking_slot import Held
-
-if TYPE_CHECKING:
-    pass
 
 log = structlog.get_logger()
 
 NO_SLOT = -1
 # How long a server that hangs may take to say whether it had served a client that is gone.
 LINGER_S = 30.0  # chosen
-# An attempt to take or to give back: long enough to hear from a server that hung for a while.
-ATTEMPT_S = 60.0  # chosen
 ALIVE_S = 1.0  # chosen: how often a node that clients wait at is asked whether it is alive
 UNBLOCK_S = 2.0  # chosen: how long a server may take to answer CLIENT UNBLOCK
 UNBLOCK_PAUSE_S = 0.005

@@ -22,9 +22,10 @@ from proxy.dataplane.lane import Lane
 from proxy.resp import replies_blocking as say
 from proxy.sessions import blocking_words as words
 from proxy.sessions.blocking_pops import STALL_S, Room
+from proxy.sessions.blocking_wait import OwnWait
 
 
-class MoveWait:
+class MoveWait(OwnWait):
     """One blocking move between two slots.
 
     Args:
@@ -42,40 +43,19 @@ class MoveWait:
         move: Callable[[], Awaitable[bytes]],
         taken_at: float,
     ) -> None:
+        super().__init__(lane)
         self._room = room
-        self._lane = lane
         self._name = name
         self._source = args[1]
         self._move = move
         self._deadline = taken_at + (words.timeout_s(name, args) or math.inf)
-        self._scope = trio.CancelScope()
-        self._ended: bytes | None = None
-        self._is_blocked = False
-        self._is_over = trio.Event()
-        self._reply = b""
 
-    @property
-    def is_blocked(self) -> bool:
-        """Whether there was nothing when the wait began."""
-        return self._is_blocked
-
-    async def run(self) -> bytes:
-        """Wait, and return the client's reply."""
+    async def _run(self) -> bytes:
         watch = self._room.news.watch(key_of(self._lane).database, [self._source], b"LLEN")
         try:
-            self._reply = await self._wait(watch)
+            return await self._wait(watch)
         finally:
             watch.close()
-            self._is_over.set()
-        return self._reply
-
-    async def end(self, *, with_error: bool) -> bool:
-        """End the wait as CLIENT UNBLOCK does; False: it has got its reply before."""
-        ended = say.UNBLOCKED if with_error else words.nothing(self._lane.resp)
-        self._ended = ended
-        self._scope.cancel()
-        await self._is_over.wait()
-        return self._reply is ended
 
     async def _wait(self, watch: Watch) -> bytes:
         while (frame := await self._move()) in words.NOTHING:

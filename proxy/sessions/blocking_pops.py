@@ -43,7 +43,7 @@ from proxy.cluster.slots import key_slot
 from proxy.control.key_news import KeyNews
 from proxy.control.key_watch import WRONG_TYPE, Watch
 from proxy.control.nodes import Nodes
-from proxy.control.pools import LaneKey
+from proxy.control.pools import key_of
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane
@@ -51,10 +51,12 @@ from proxy.resp import replies_blocking as say
 from proxy.resp.decode import error_code
 from proxy.resp.encode import encode_command
 from proxy.sessions import blocking_words as words
+from proxy.sessions.blocking_wait import OwnWait
 
 # How long a node may take to answer before the other keys have their turn.
 STALL_S = 0.5  # chosen: far above a round trip, below what a person notices
-# An attempt that nobody waits for any more is heard to its end, so that nothing is lost.
+# An attempt that nobody waits for any more is heard to its end, so that nothing is lost; and
+# an element is put back within it: long enough to hear from a server that hung for a while.
 ATTEMPT_S = 60.0  # chosen
 # What the engine says when a request has no reply: nothing was taken, or nobody knows.
 _NO_REPLY = frozenset({b"IOERR", b"CLUSTERDOWN"})
@@ -120,7 +122,7 @@ def _later(index: int) -> None:
     """Leave a key for which it is our turn until the attempt at another is over."""
 
 
-class PopsWait:
+class PopsWait(OwnWait):
     """One blocking pop whose keys lie in several slots.
 
     Args:
@@ -140,50 +142,23 @@ class PopsWait:
         taken_at: float,
         looks_again: bool,
     ) -> None:
+        super().__init__(lane)
         self._looks_again = looks_again
         time_s = words.timeout_s(name, args)
         assert time_s is not None
         self._room = room
-        self._lane = lane
         self._name = name
         self._args = args
         self._keys = list(dict.fromkeys(keys))
         self._deadline = taken_at + (time_s or math.inf)
-        self._scope = trio.CancelScope()
-        self._is_blocked = False
-        self._ended: bytes | None = None
         self._given_up: list[_Attempt] = []
-        self._is_over = trio.Event()
-        self._reply = b""
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether there was nothing in any key when the wait began."""
-        return self._is_blocked
-
-    async def run(self) -> bytes:
-        """Wait, and return the client's reply."""
-        try:
-            self._reply = await self._run()
-        finally:
-            self._is_over.set()
-        return self._reply
-
-    async def end(self, *, with_error: bool) -> bool:
-        """End the wait as CLIENT UNBLOCK does; False: it has got its reply before."""
-        ended = say.UNBLOCKED if with_error else words.nothing(self._lane.resp)
-        self._ended = ended
-        self._scope.cancel()
-        await self._is_over.wait()
-        return self._reply is ended
 
     async def _run(self) -> bytes:
         if not words.is_plain(self._name, self._args) or not self._is_our_user():
             frame = await self._let_servers_judge()
             if frame:
                 return frame
-        key = self._lane.key
-        assert isinstance(key, LaneKey)
+        key = key_of(self._lane)
         counts = words.COUNTS[self._name]
         is_first = not self._room.news.is_awaited(key.database, self._keys[0], counts)
         watch = self._room.news.watch(key.database, self._keys, counts)
@@ -193,8 +168,7 @@ class PopsWait:
             watch.close()
 
     def _is_our_user(self) -> bool:
-        key = self._lane.key
-        return isinstance(key, LaneKey) and key.credentials is None
+        return key_of(self._lane).credentials is None
 
     async def _let_servers_judge(self) -> bytes:
         """Have it said what is wrong with the arguments or with the rights; empty: nothing.

@@ -26,14 +26,14 @@ from proxy.control.nodes import Nodes
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane
 from proxy.errors import BackendUnavailable, LimitReached
-from proxy.resp import replies_blocking as say
 from proxy.resp.decode import decode
 from proxy.resp.encode import array, map_frame
 from proxy.sessions import blocking_words as words
 from proxy.sessions.blocking_slot import Room, SlotWait
+from proxy.sessions.blocking_wait import OwnWait
 
 
-class StreamsWait:
+class StreamsWait(OwnWait):
     """One XREAD or XREADGROUP with BLOCK whose streams lie in several slots.
 
     Args:
@@ -54,9 +54,9 @@ class StreamsWait:
         time_s = words.timeout_s(name, args)
         assert streams is not None
         assert time_s is not None
+        super().__init__(lane)
         self._room = room
         self._nodes = nodes
-        self._lane = lane
         self._name = name
         self._args = args
         self._streams = streams
@@ -67,31 +67,15 @@ class StreamsWait:
         for stream, key in enumerate(self._keys):
             self._by_slot.setdefault(key_slot(key), []).append(stream)
         self._waits: list[SlotWait] = []
-        self._ended: bytes | None = None
-        self._is_over = trio.Event()
-        self._reply = b""
 
     @property
     def is_blocked(self) -> bool:
         """Whether all servers have the command."""
         return bool(self._waits) and all(wait.is_blocked for wait in self._waits)
 
-    async def run(self) -> bytes:
-        """Wait, and return the client's reply."""
-        try:
-            self._reply = await self._run()
-        finally:
-            self._is_over.set()
-        return self._reply
-
-    async def end(self, *, with_error: bool) -> bool:
-        """End the wait as CLIENT UNBLOCK does; False: it has got its reply before."""
-        ended = say.UNBLOCKED if with_error else words.nothing(self._lane.resp)
-        self._ended = ended
+    async def _interrupt(self) -> None:
         for wait in list(self._waits):
             await wait.end(with_error=False)
-        await self._is_over.wait()
-        return self._reply is ended
 
     async def _run(self) -> bytes:
         error = await (self._find_groups() if self._name == b"xreadgroup" else self._fix_newest())
