@@ -82,6 +82,16 @@ def error_text(value: hiredis.ReplyError) -> bytes:
     return str(value).encode()
 
 
+def is_error(frame: bytes) -> bool:
+    """Return whether a frame is an error, in either protocol version."""
+    return frame[:1] in (b"-", b"!")
+
+
+def is_null(frame: bytes) -> bool:
+    """Return whether a frame is one of the nulls: of a string, of an array, of RESP3."""
+    return frame in (b"$-1\r\n", b"*-1\r\n", b"_\r\n")
+
+
 def error_code(frame: bytes) -> bytes | None:
     r"""Return the code of an error frame, undecoded; None for any other frame.
 

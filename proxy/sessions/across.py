@@ -20,7 +20,7 @@ from typing import Literal
 import structlog
 import trio
 
-from proxy.control.pools import LaneKey
+from proxy.control.pools import LaneKey, key_of
 from proxy.dataplane.lane import Lane
 from proxy.dataplane.tables import Command
 from proxy.resp import replies
@@ -104,8 +104,7 @@ class Across:
         Args:
             lane: The client's; it decides the protocol, the database and the rights.
         """
-        key = lane.key
-        assert isinstance(key, LaneKey)
+        key = key_of(lane)
         keys = find_keys(command.spec, args)
         if key.credentials is not None:
             verdict = await self._nodes.ask(lane, keys[0].slot, *args)

@@ -29,6 +29,7 @@ import trio
 from proxy.cluster.slots import SLOT_COUNT, key_slot
 from proxy.dataplane.frames import split_array
 from proxy.resp import replies_across as replies
+from proxy.resp.decode import is_error, is_null
 from proxy.sessions.across_plan import replace_keys
 from proxy.sessions.across_work import (
     TEMPORARY_MS,
@@ -36,8 +37,6 @@ from proxy.sessions.across_work import (
     bulk_of,
     first_error,
     gather,
-    is_error,
-    is_null,
     temporary_names,
 )
 

@@ -18,10 +18,11 @@ import random
 import trio
 
 from proxy.resp import replies_across as replies
+from proxy.resp.decode import is_error, is_null
 from proxy.resp.encode import integer
 from proxy.sessions.across_copies import read_copies, run_script
 from proxy.sessions.across_plan import Key
-from proxy.sessions.across_work import Work, bulk_of, is_error, is_null, temporary_names
+from proxy.sessions.across_work import Work, bulk_of, temporary_names
 
 # How often a move begins again because somebody else was faster. Each time somebody
 # got something done, so this is not a number of failures. Chosen.

@@ -20,7 +20,7 @@ from itertools import groupby
 
 from proxy.control.merges import join_aggregates
 from proxy.resp import replies
-from proxy.resp.decode import error_code
+from proxy.resp.decode import error_code, is_error, is_null
 from proxy.resp.encode import integer, null_array
 from proxy.resp.replies_across import across_in_part
 from proxy.sessions.across_plan import Key, replace_keys
@@ -28,8 +28,6 @@ from proxy.sessions.across_work import (
     Work,
     first_error,
     gather,
-    is_error,
-    is_null,
     temporary_names,
 )
 

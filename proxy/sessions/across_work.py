@@ -17,7 +17,7 @@ from proxy.cluster.tags import TEMPORARY_PREFIX, tag_in_slot
 from proxy.commands.spec import CommandSpec
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane
-from proxy.resp.decode import error_code
+from proxy.resp.decode import is_error
 from proxy.sessions.across_plan import Key
 
 # Nobody sees a temporary key: each lives inside one transaction or script. Should a
@@ -120,16 +120,6 @@ def temporary_names(slot: int) -> Callable[[int], bytes]:
     """Return a function that names the temporary keys of one operation in a slot."""
     tag = tag_in_slot(slot, TEMPORARY_PREFIX)
     return lambda number: b"{%b}%d" % (tag, number)
-
-
-def is_error(frame: bytes) -> bool:
-    """Return whether a reply is an error."""
-    return error_code(frame) is not None
-
-
-def is_null(frame: bytes) -> bool:
-    """Return whether a reply is one of the nulls."""
-    return frame in (b"$-1\r\n", b"*-1\r\n", b"_\r\n")
 
 
 def bulk_of(frame: bytes) -> bytes:

@@ -19,19 +19,21 @@ from typing import Protocol
 import trio
 
 from proxy.cluster.slots import key_slot
-from proxy.commands.spec import Merge, Road
-from proxy.control.merges import CannotMerge, merge_frames
+from proxy.commands.spec import Road
 from proxy.control.nodes import AllNodes
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
-from proxy.dataplane.frames import split_array
 from proxy.dataplane.hooks import Punt
 from proxy.dataplane.tables import Command
-from proxy.errors import BackendProtocolError
-from proxy.resp import replies
-from proxy.resp.decode import error_code
-from proxy.resp.encode import array, encode_command
+from proxy.resp.encode import encode_command
 from proxy.sessions.tracking import Tracker, Trackers
+from proxy.sessions.transaction_split import (
+    CannotSplit,
+    CutShort,
+    Part,
+    merge_parts,
+    split_by_slot,
+)
 
 NO_SLOT = -1
 
@@ -105,10 +107,12 @@ class CachingSession:
         _, places = desk.engine.command_table.key_places(*args)
         slots = [key_slot(args[place]) for place in places]
         if len(set(slots)) > 1:
-            obstacle = _obstacle(command, args, places)
-            if obstacle is not None:
-                return desk.punt(client, obstacle, command, args)
-            return await self._run_split(command, args, places, word, tracker)
+            try:
+                parts = split_by_slot(command.spec, args, places)
+            except CannotSplit as problem:
+                reason = Punt.ARITY if isinstance(problem, CutShort) else Punt.CROSS_SLOT
+                return desk.punt(client, reason, command, args)
+            return await self._run_split(command, parts, word, tracker)
         if tracker is not None:
             tracker.owes_flush = False
         desk.engine.forward_punt(
@@ -123,25 +127,23 @@ class CachingSession:
     async def _run_split(
         self,
         command: Command,
-        args: list[bytes],
-        places: list[int],
+        parts: list[Part],
         word: bytes,
         tracker: Tracker | None,
     ) -> bytes | None:
         desk, client = self._desk, self._client
-        parts = split_by_slot(command, args, places)
         frames: dict[int, bytes] = {}
 
-        async def ask(slot: int, part: list[bytes]) -> None:
+        async def ask(part: Part) -> None:
             if word:
-                block = [(b"CLIENT", b"CACHING", word.split(b"\r\n")[-2]), tuple(part)]
+                block = [(b"CLIENT", b"CACHING", word.split(b"\r\n")[-2]), part.args]
                 answers = await desk.nodes.ask_block(
-                    client.lane, slot, block, is_write=command.spec.is_write
+                    client.lane, part.slot, block, is_write=command.spec.is_write
                 )
-                frames[slot] = answers[-1]
+                frames[part.slot] = answers[-1]
             else:
-                frames[slot] = await desk.nodes.ask(
-                    client.lane, slot, *part, is_write=command.spec.is_write
+                frames[part.slot] = await desk.nodes.ask(
+                    client.lane, part.slot, *part.args, is_write=command.spec.is_write
                 )
 
         if tracker is not None:
@@ -149,74 +151,14 @@ class CachingSession:
             tracker.defer()
         try:
             async with trio.open_nursery() as nursery:
-                for slot, part in parts.items():
-                    nursery.start_soon(ask, slot, part)
-            slots = [key_slot(args[place]) for place in places]
-            desk.engine.finish_punt(client, merge_by_key(command, slots, frames))
+                for part in parts:
+                    nursery.start_soon(ask, part)
+            answers = [frames[part.slot] for part in parts]
+            desk.engine.finish_punt(client, merge_parts(command.spec, parts, answers))
         finally:
             if tracker is not None:
                 tracker.go_on()
         return None
-
-
-def _obstacle(command: Command, args: list[bytes], places: list[int]) -> Punt | None:
-    """Return why a command with keys in several slots cannot be split, or None."""
-    if command.spec.road is not Road.SPLIT:
-        return Punt.CROSS_SLOT
-    after = places[-1] + _step(command)
-    if after > len(args):
-        return Punt.ARITY
-    words = {arg.upper() for arg in args[after:]}
-    return Punt.CROSS_SLOT if words.intersection(command.spec.unsplittable_if) else None
-
-
-def _step(command: Command) -> int:
-    (keys,) = command.spec.key_specs
-    return keys.key_step if keys.is_keynum else keys.step
-
-
-def split_by_slot(command: Command, args: list[bytes], places: list[int]) -> dict[int, list[bytes]]:
-    """Return the parts of a command that can be split, by slot, the first key's first."""
-    (spec,) = command.spec.key_specs
-    step = _step(command)
-    parts: dict[int, list[bytes]] = {}
-    counts: dict[int, int] = {}
-    for place in places:
-        slot = key_slot(args[place])
-        part = parts.setdefault(slot, args[: places[0]])
-        part += args[place : place + step]
-        counts[slot] = counts.get(slot, 0) + 1
-    for slot, part in parts.items():
-        if spec.is_keynum:
-            part[places[0] - spec.first_key + spec.keynum_index] = b"%d" % counts[slot]
-        part += args[places[-1] + step :]
-    return parts
-
-
-def merge_by_key(command: Command, slots: list[int], frames: dict[int, bytes]) -> bytes:
-    """Return the reply of a split command.
-
-    Args:
-        slots: Of its keys, in the client's order.
-        frames: The parts' replies.
-    """
-    spec = command.spec
-    failed = [frame for frame in frames.values() if error_code(frame) is not None]
-    if failed:
-        return replies.parts_failed(
-            command.name,
-            failed=len(failed),
-            parts=len(frames),
-            first_error=failed[0],
-            is_write=spec.is_write,
-        )
-    try:
-        if spec.merge is not Merge.ARRAY:
-            return merge_frames(spec.merge, list(frames.values()))
-        elements = {slot: iter(split_array(frame) or ()) for slot, frame in frames.items()}
-        return array([next(elements[slot]) for slot in slots])
-    except (CannotMerge, BackendProtocolError, StopIteration):
-        return replies.replies_differ(command.name)
 
 
 def _has_word(args: list[bytes], keyword: bytes) -> bool:

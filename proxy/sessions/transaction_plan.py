@@ -25,6 +25,7 @@ from proxy.dataplane.frames import split_array, split_frames
 from proxy.errors import BackendProtocolError
 from proxy.resp import replies
 from proxy.resp import replies_transactions as say
+from proxy.resp.decode import is_error
 from proxy.resp.encode import array, encode_command, integer
 from proxy.sessions.transaction_queue import Entry
 from proxy.sessions.transaction_split import Part, merge_parts
@@ -121,16 +122,6 @@ class Phase:
         if len(self.blocks) != 1 or self.before or self.after:
             return None
         return next(iter(self.blocks.values()))
-
-
-def is_error(frame: bytes) -> bool:
-    """Return whether a frame is an error, in either protocol version."""
-    return frame[:1] in (b"-", b"!")
-
-
-def is_null(frame: bytes) -> bool:
-    """Return whether EXEC says that a watched key has changed."""
-    return frame in (b"*-1\r\n", b"_\r\n", b"$-1\r\n")
 
 
 def plan(entries: Sequence[Entry], watched_slot: int | None = None) -> list[Phase]:

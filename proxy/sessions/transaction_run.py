@@ -23,9 +23,10 @@ from proxy.control.subscriptions import Book, Kind
 from proxy.dataplane.client import Client
 from proxy.resp import replies
 from proxy.resp import replies_transactions as say
+from proxy.resp.decode import is_error, is_null
 from proxy.resp.encode import encode_command
 from proxy.sessions.transaction_alone import run_alone
-from proxy.sessions.transaction_plan import Answers, Block, Phase, Planner, is_error, is_null
+from proxy.sessions.transaction_plan import Answers, Block, Phase, Planner
 from proxy.sessions.transaction_queue import Entry, ScriptNames
 from proxy.sessions.watch import Watch
 

@@ -1,9 +1,9 @@
-"""Split one command of a transaction by slot, and merge what its parts answer.
+"""Split one command by slot off the hot road, and merge what its parts answer.
 
 Strategy: what ``gather.pyx`` does on the hot road, on arguments instead of bytes:
 groups (a key and what belongs to it) are dealt out by slot in the client's order,
-by position and not by key, so that ``MSET a 1 a 2`` keeps both pairs. Used only
-with commands.transactions = "split".
+by position and not by key, so that ``MSET a 1 a 2`` keeps both pairs. Used with
+commands.transactions = "split", and after CLIENT CACHING.
 
 Cost: a few Python objects for each key; nothing on the hot road comes here.
 """
@@ -19,6 +19,7 @@ from proxy.control.merges import CannotMerge, merge_frames
 from proxy.dataplane.frames import split_array
 from proxy.errors import BackendProtocolError
 from proxy.resp import replies
+from proxy.resp.decode import is_error
 from proxy.resp.encode import array
 
 
@@ -37,6 +38,10 @@ class CannotSplit(Exception):
     """The command's keys lie in several slots and must stay together."""
 
 
+class CutShort(CannotSplit):
+    """Its last key lacks what belongs to it."""
+
+
 def split_by_slot(spec: CommandSpec, args: Sequence[bytes], places: Sequence[int]) -> list[Part]:
     """Return the parts of a command, one for each slot that it has keys in.
 
@@ -47,6 +52,7 @@ def split_by_slot(spec: CommandSpec, args: Sequence[bytes], places: Sequence[int
 
     Raises:
         CannotSplit: It has more than one slot, and no road by which it could be split.
+        CutShort: It has such a road, but its last key lacks what belongs to it.
     """
     slots = [key_slot(args[place]) for place in places]
     if len(set(slots)) < 2:
@@ -56,7 +62,9 @@ def split_by_slot(spec: CommandSpec, args: Sequence[bytes], places: Sequence[int
     keys = spec.key_specs[0]
     width = keys.key_step if keys.is_keynum else keys.step
     end = places[-1] + width
-    if end > len(args) or any(word.upper() in spec.unsplittable_if for word in args[end:]):
+    if end > len(args):
+        raise CutShort
+    if any(word.upper() in spec.unsplittable_if for word in args[end:]):
         raise CannotSplit
     positions: dict[int, list[int]] = {}
     for position, slot in enumerate(slots):
@@ -78,7 +86,7 @@ def merge_parts(spec: CommandSpec, parts: Sequence[Part], answers: Sequence[byte
     """
     if len(parts) == 1:
         return answers[0]
-    failed = [answer for answer in answers if answer[:1] in (b"-", b"!")]
+    failed = [answer for answer in answers if is_error(answer)]
     if failed:
         return replies.parts_failed(
             spec.name,

@@ -32,7 +32,7 @@ import trio
 from proxy.cluster.tags import tag_in_slot
 from proxy.cluster.topology import Node
 from proxy.control.nodes import Nodes
-from proxy.control.pools import LaneKey, Pools
+from proxy.control.pools import LaneKey, Pools, key_of
 from proxy.control.private import PrivateConnection
 from proxy.dataplane.client import Client
 from proxy.dataplane.frames import split_array
@@ -213,8 +213,7 @@ async def _begin(
     at_once = (name, *[b"0"] * len(numbers))
     if None in numbers or time_ms < 0:
         return await desk.nodes.ask(client.lane, -1, *args, is_write=False)
-    key = client.lane.key
-    if isinstance(key, LaneKey) and key.credentials is not None:
+    if key_of(client.lane).credentials is not None:
         # Whether this user may: with nothing to wait for, a server answers at once.
         answer = await desk.nodes.ask(client.lane, -1, *at_once, is_write=False)
         if answer[:1] == b"-":

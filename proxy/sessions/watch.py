@@ -37,9 +37,9 @@ from proxy.dataplane.tables import Command
 from proxy.errors import BackendRefused, BackendUnavailable
 from proxy.resp import replies
 from proxy.resp import replies_transactions as say
-from proxy.resp.decode import decode
+from proxy.resp.decode import decode, is_error
 from proxy.resp.encode import null_array
-from proxy.sessions.transaction_plan import Block, is_error
+from proxy.sessions.transaction_plan import Block
 
 if TYPE_CHECKING:
     from proxy.sessions.roads import Front
