@@ -1,9 +1,10 @@
 """What two clients say to a standalone server and to the proxy, for test_blocking.py.
 
 One line a step: ``a: words`` asks and compares the reply; ``a> words`` asks and goes on
-when the client is seen to wait; ``a<`` compares the reply that was waited for; ``b! words`` is
-``b: words``, and the proxy has heard of it before the next step. ``a``, ``b`` and ``c`` are clients. The keys a, b and c lie in three slots of three nodes, and so do
-streams of these names; {t}1 and {t}2 share a slot.
+when the client is seen to wait; ``a<`` compares the reply that was waited for; ``b! words``
+is ``b: words``, and the proxy has heard of it before the next step. ``a``, ``b`` and ``c``
+are clients. The keys a, b and c lie in three slots of three nodes, and so do streams of
+these names; {t}1 and {t}2 share a slot.
 """
 
 from __future__ import annotations
