@@ -45,12 +45,14 @@ class ProxyProcess:
             seeds: Nodes to learn the cluster from.
             port: Where to listen; None leases one.
             settings: Configuration by ``table.key``; each entry becomes the
-                environment variable ``SLOTWAY_<TABLE>__<KEY>``.
+                environment variable ``SLOTWAY_<TABLE>__<KEY>``. There is no admin port
+                unless ``admin.enabled`` is among them.
             arguments: More arguments of ``serve``.
         """
         self._seeds = tuple(seeds)
         self._port = port
-        self._settings = dict(settings or {})
+        # Without it each would want port 9379.
+        self._settings = {"admin.enabled": "false", **(settings or {})}
         self._arguments = tuple(arguments)
         self._cleanup = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None

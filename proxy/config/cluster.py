@@ -1,0 +1,61 @@
+"""The table ``[cluster]``: the servers behind the proxy."""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveFloat, field_validator
+
+from proxy.cluster.addresses import Address, AddressMap
+from proxy.config.values import Account, Pairs, Words
+
+
+class Cluster(Account):
+    """The cluster behind the proxy, and how patient to be with it."""
+
+    seeds: Words = Field(default=("127.0.0.1:7000",), min_length=1)
+    """Nodes to ask for the map first, as host:port; names are resolved anew each time."""
+    username: str = ""
+    """ACL user for the servers; empty means their default user."""
+    address_map: Pairs = Field(default_factory=dict)
+    """Announced address to reachable one, for NAT: "10.0.0.5:7000" = "127.0.0.1:17000"."""
+    refresh_interval_s: PositiveFloat = 30.0
+    """Read the map again this often, even if nothing has gone wrong."""
+    refresh_min_interval_s: PositiveFloat = 0.1
+    """Never read the map more often than this, whatever goes wrong."""
+    connect_timeout_s: PositiveFloat = 1.0
+    """Give up connecting to a node after this many seconds, and try again."""
+    # A failover takes cluster-node-timeout (15 s unless changed) until the primary is
+    # declared dead, and 1 to 3 s for the vote; clients' own timeouts are seldom above 30 s.
+    request_timeout_s: PositiveFloat = 20.0
+    """Answer a request with an error after this many seconds; outlasts a default failover."""
+    # One connection is one stream in order; a Redis server runs commands on one thread.
+    connections_per_node: int = Field(default=1, ge=1, le=64)
+    """Shared connections to each node and lane; more only helps servers with I/O threads."""
+    silence_timeout_s: PositiveFloat = 1.0
+    """Disconnect a node that owes replies, owns no slot any more and was silent for so long."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_addresses(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
+        for seed in seeds:
+            try:
+                Address.parse(seed)
+            except ValueError as problem:
+                raise ValueError(f"host:port, like 127.0.0.1:7000 ({problem})") from None
+        return seeds
+
+    @field_validator("address_map")
+    @classmethod
+    def _address_map_is_readable(cls, entries: dict[str, str]) -> dict[str, str]:
+        try:
+            AddressMap.parse(entries)
+        except ValueError as problem:
+            raise ValueError(f"host:port to host:port, or host to host ({problem})") from None
+        return entries
+
+    def seed_addresses(self) -> tuple[Address, ...]:
+        """Return the seeds as values."""
+        return tuple(Address.parse(seed) for seed in self.seeds)
+
+    def addresses_from_here(self) -> AddressMap:
+        """Return the address map as a value."""
+        return AddressMap.parse(self.address_map)

@@ -1,0 +1,1 @@
+"""Cluster management for people: create, inspect, reshard, repair."""

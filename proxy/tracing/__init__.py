@@ -1,0 +1,1 @@
+"""Sampled requests as OpenTelemetry traces."""
