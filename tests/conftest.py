@@ -14,7 +14,8 @@ from hypothesis import settings
 
 from proxy.embedded import ENGINES, EngineMissing, engine_label, find_engine
 
-settings.register_profile("steady", derandomize=True)
+# The same cases in every run, and no deadline: how long one takes is the machine's business.
+settings.register_profile("steady", derandomize=True, deadline=None)
 if "HYPOTHESIS_PROFILE" not in os.environ:
     settings.load_profile("steady")
 

@@ -177,6 +177,8 @@ class CommandSpec:
     merge: Merge
     flags: frozenset[bytes]
     """The server's own flags, ``b"movablekeys"`` and the like."""
+    family: str = "other"
+    """What it is counted as: one of ``families.FAMILIES``."""
 
     def takes(self, argc: int) -> bool:
         """Return whether ``argc`` arguments, with the name, are neither too few nor too many."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
+from proxy.commands.families import family_of
 from proxy.commands.overrides import DENIED_BY_DEFAULT, OVERRIDES, Override
 from proxy.commands.rows import Row, parse_command_reply
 from proxy.commands.spec import CommandSpec, Merge, Road
@@ -154,6 +155,9 @@ def _spec(row: Row, override: Override | None, *, denied: bool) -> CommandSpec:
         request_policy=request_policy if goes_to_many else b"",
         merge=merge if goes_to_many else Merge.NONE,
         flags=row.flags,
+        family=family_of(
+            row.name, row.categories, row.flags, blocks_by_a_word=bool(override.blocking_keyword)
+        ),
     )
 
 

@@ -45,7 +45,7 @@ class ClientSide(NodeSide):
         """Accept clients from a listening, non-blocking socket."""
 
     def stop_listening(self, fd: int) -> None:
-        """Accept no more clients from this socket; the caller closes it."""
+        """Accept no more clients from this socket, if any were; the caller closes it."""
 
     def drain(self) -> None:
         """Take no more requests; each client is closed when it has what it asked for."""

@@ -13,13 +13,18 @@ from posix.unistd cimport close
 
 from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.client cimport GONE, STALL_OUTPUT
-from proxy.dataplane.frames cimport BROKEN, INLINE, MORE, NOT_A_BULK, WHOLE, Scan
+from proxy.dataplane.frames cimport (
+    ARGUMENT_TOO_LONG, BROKEN, FRAME_TOO_LONG, INLINE, LINE_TOO_LONG, MORE, NOT_A_BULK,
+    TOO_MANY_ARGUMENTS, WHOLE, Scan)
 from proxy.dataplane.frames import FAULTS
 from proxy.dataplane.kernel cimport (
     EPOLL_CTL_DEL, IPPROTO_TCP, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK,
     TCP_NODELAY, accept4, epoll_ctl, epoll_event, recv, send, setsockopt)
 from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.lane cimport Lane
+from proxy.dataplane.meter cimport (
+    ARGUMENT_LIMIT, ARGUMENT_LIMIT_BYTES, CLIENT_OUTPUT_LIMIT_BYTES, CLIENT_OUTPUT_SOFT_BYTES,
+    INLINE_LIMIT_BYTES, MAX_CLIENTS, REQUEST_LIMIT_BYTES)
 from proxy.dataplane.request cimport ANSWERED, Request
 from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, READ_AHEAD_BYTES
 
@@ -55,10 +60,11 @@ cdef class ClientSide(NodeSide):
         self._add(fd)
 
     def stop_listening(self, int fd):
-        """Accept no more clients from this socket; the caller closes it."""
+        """Accept no more clients from this socket, if any were; the caller closes it."""
         cdef epoll_event event
-        epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, &event)
-        self.owners[fd] = None
+        if fd < <int>len(self.owners) and self.owners[fd] == fd:
+            epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, &event)
+            self.owners[fd] = None
 
     def drain(self):
         """Take no more requests; each client is closed when it has what it asked for."""
@@ -143,6 +149,7 @@ cdef class ClientSide(NodeSide):
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             if len(self.by_id) >= self.max_clients:
                 self.refused_clients += 1
+                self.meter.by_limit[MAX_CLIENTS] += 1
                 error = self.control.too_many_clients()
                 send(fd, <const char*>error, len(error), MSG_NOSIGNAL)
                 close(fd)
@@ -169,6 +176,7 @@ cdef class ClientSide(NodeSide):
             if received > 0:
                 client.last_active_s = self.now
                 client.bytes_in += received
+                self.meter.client_bytes_in += received
                 taken = self._consume(client, self.inbox, received)
                 if client.fd >= 0 and taken < received:
                     client.input.append(self.inbox + taken, received - taken)
@@ -182,6 +190,7 @@ cdef class ClientSide(NodeSide):
             if received > 0:
                 client.last_active_s = self.now
                 client.bytes_in += received
+                self.meter.client_bytes_in += received
                 client.input.end += received
                 return self._resume(client)
         if received == 0:
@@ -298,11 +307,20 @@ cdef class ClientSide(NodeSide):
 
     cdef int _refuse_protocol(self, Client client, RequestScanner scanner,
                               const char* data) except -1:
+        if scanner.fault == TOO_MANY_ARGUMENTS:
+            self.meter.by_limit[ARGUMENT_LIMIT] += 1
+        elif scanner.fault == ARGUMENT_TOO_LONG:
+            self.meter.by_limit[ARGUMENT_LIMIT_BYTES] += 1
+        elif scanner.fault == LINE_TOO_LONG:
+            self.meter.by_limit[INLINE_LIMIT_BYTES] += 1
+        elif scanner.fault == FRAME_TOO_LONG:
+            self.meter.by_limit[REQUEST_LIMIT_BYTES] += 1
         return self._fail_protocol(client, FAULTS[scanner.fault],
                                    data[scanner.position] if scanner.fault == NOT_A_BULK else 0)
 
     cdef int _fail_protocol(self, Client client, str fault, char got) except -1:
         """Answer once with the protocol error, then close."""
+        self.meter.protocol_errors += 1
         self.answer_now(client, self.control.protocol_error(fault, bytes([<unsigned char>got])))
         client.is_closing = True
         return 0
@@ -321,12 +339,15 @@ cdef class ClientSide(NodeSide):
                     return self._close_client(client, "")
                 break
             client.bytes_out += written
+            self.meter.client_bytes_out += written
             output.take(written)
         # What waits for an earlier reply will be output as soon as that has come.
         waiting = output.end - output.start + client.kept_bytes
         if waiting > self.client_output_limit_bytes:
+            self.meter.by_limit[CLIENT_OUTPUT_LIMIT_BYTES] += 1
             return self._close_client(client, "output over limits.client_output_limit_bytes")
         if waiting > client.output_allowance:
+            self.meter.by_limit[CLIENT_OUTPUT_SOFT_BYTES] += not client.stall & STALL_OUTPUT
             client.stall |= STALL_OUTPUT
             self.has_slow_readers = True
         if output.end > output.start:
@@ -361,6 +382,9 @@ cdef class ClientSide(NodeSide):
         client.fd = GONE
         del self.by_id[client.id]
         self.in_flight -= client.in_flight
+        self.meter.left_pieces += client.in_flight
+        if self.watched:
+            self.let_go(client)
         client.orphan()
         client.input.clear()
         client.output.clear()

@@ -30,16 +30,16 @@ async def drive(engine: Engine) -> None:
     while True:
         with trio.move_on_after(engine.sweep_after_s if engine.is_busy else float("inf")):
             await trio.lowlevel.wait_readable(engine.fileno())
-        turn_ends = trio.current_time() + TURN_S
+        engine.begin_turn(False)
         engine.tick(0)
         while True:
             wait_ms = WAIT_MS
-            if engine.wants_yield or trio.current_time() > turn_ends:
+            if engine.wants_yield or engine.turn_s > TURN_S:
                 # A task that was woken may run after us, in one of trio's next rounds: with
                 # nothing ready, wait where it can. SCAN and DBSIZE take a third of the time so.
                 wait_ms = 0 if engine.wants_yield else WAIT_MS
                 engine.wants_yield = False
                 await trio.lowlevel.checkpoint()
-                turn_ends = trio.current_time() + TURN_S
+                engine.begin_turn(True)
             if not engine.tick(wait_ms):
                 break

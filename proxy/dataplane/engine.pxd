@@ -7,7 +7,10 @@ from proxy.dataplane.client_side cimport ClientSide
 
 
 cdef class Engine(ClientSide):
+    cdef object __weakref__
     cdef list lanes
+    cdef double tick_ended
+    cdef double turn_began
     cdef double next_sweep
     cdef double next_waking          # of those who hold something until a time
     cdef public double silence_s

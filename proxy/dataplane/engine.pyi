@@ -72,3 +72,14 @@ class Engine(ClientSide):
         Returns:
             Whether there was anything to do.
         """
+
+    def begin_turn(self, was_waiting: bool) -> None:
+        """Say that whoever drives the engine has it again, after trio's other tasks.
+
+        Args:
+            was_waiting: There was traffic meanwhile, so the time is noted.
+        """
+
+    @property
+    def turn_s(self) -> float:
+        """Seconds from the beginning of the turn to the end of the last tick."""

@@ -7,15 +7,19 @@ replies were gathered for it. One trio task drives all of it (``drive.py``), so
 what trio costs is paid per tick and not per request. Time is looked after in
 sweeps, ten a second.
 
-The engine is one object in six files, each adding one idea to the one below:
-ledger, recovery, router, sockets, node_side, client_side. As separate objects
-they would call each other for every request.
+The engine is one object in eight files, each adding one idea to the one below:
+witness, ledger, recovery, own_requests, router, sockets, node_side, client_side.
+As separate objects they would call each other for every request.
 """
 
+import weakref
+
 from proxy.dataplane.client cimport GONE, OWN, STALL_OUTPUT, STALL_PAUSE, Client
+from proxy.dataplane.histogram cimport add_time
 from proxy.dataplane.kernel cimport (
     EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_event, epoll_wait, eventfd_read, monotonic)
 from proxy.dataplane.lane cimport Lane, Pipeline
+from proxy.dataplane.meter cimport IDLE_TIMEOUT_S
 from proxy.dataplane.pins cimport Pins
 from proxy.dataplane.router cimport PAUSED_ALL, PAUSED_WRITES
 from proxy.dataplane.tables cimport CommandTable, SlotMap
@@ -37,6 +41,9 @@ cdef class Engine(ClientSide):
     def __cinit__(self, control):
         self.control = control
         self.lanes = []
+        self.meter.engine = weakref.ref(self)
+        self.meter.clients = self.by_id
+        self.meter.all_lanes = self.lanes
         self.request_timeout_s = 20.0
         self.in_flight_limit = 1024
         self.node_queue_soft_bytes = 64 << 20
@@ -160,7 +167,27 @@ cdef class Engine(ClientSide):
             self._sweep()
         self._flush()
         self.in_tick = False
+        self.tick_ended = self.now
+        if count:
+            self.tick_ended = monotonic()
+            add_time(&self.meter.ticks, self.tick_ended - self.now)
         return count > 0 or self._has_work()
+
+    def begin_turn(self, bint was_waiting):
+        """Say that whoever drives the engine has it again, after trio's other tasks.
+
+        Args:
+            was_waiting: There was traffic meanwhile, so the time is noted.
+        """
+        cdef double now = monotonic()
+        if was_waiting:
+            add_time(&self.meter.turns, now - self.tick_ended)
+        self.turn_began = now
+
+    @property
+    def turn_s(self):
+        """Seconds from the beginning of the turn to the end of the last tick."""
+        return self.tick_ended - self.turn_began
 
     cdef bint _has_work(self) noexcept:
         return bool(self.resuming) or bool(self.settled) or bool(self.dirty_pipelines) \
@@ -269,6 +296,7 @@ cdef class Engine(ClientSide):
             if self.idle_timeout_s > 0 and client.in_flight == 0 and \
                     not client.may_idle and \
                     self.now - client.last_active_s > self.idle_timeout_s:
+                self.meter.by_limit[IDLE_TIMEOUT_S] += 1
                 self._close_client(client, "idle for longer than clients.idle_timeout_s")
         self.has_full_queues = False
         for lane in self.lanes:

@@ -40,7 +40,7 @@ cdef class Pipeline:
     cdef Request pop_unsent(self)
     cdef void drop_after(self, Request before) noexcept
     cdef void drop_given_up(self, double now) noexcept
-    cdef void mark_sent(self) noexcept
+    cdef void mark_sent(self, double now) noexcept
 
 
 cdef class Lane:
@@ -48,6 +48,7 @@ cdef class Lane:
     cdef readonly int width            # connections to each node
     cdef readonly object key           # what its connections are, for the control plane
     cdef public object on_pipeline     # called with each pipeline when it is made
+    cdef readonly uint64_t requests    # written to nodes
     cdef list pipelines                # by node index * width + n; None until needed
 
     cdef Pipeline pipeline(self, int node, uint64_t client_id)

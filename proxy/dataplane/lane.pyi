@@ -87,6 +87,18 @@ class Lane:
     def width(self) -> int:
         """Connections to each node."""
 
+    @property
+    def requests(self) -> int:
+        """Requests written to nodes so far."""
+
+    @property
+    def connections(self) -> int:
+        """Connections to nodes just now."""
+
+    @property
+    def in_flight(self) -> int:
+        """Pieces that wait to be written or for their reply just now."""
+
     def pipeline_to(self, node: int) -> Pipeline:
         """Return the (first) pipeline to a node; it is made if there is none yet."""
 

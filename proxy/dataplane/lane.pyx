@@ -88,10 +88,11 @@ cdef class Pipeline:
                 return
             self.drop_after(before)
 
-    cdef void mark_sent(self) noexcept:
+    cdef void mark_sent(self, double now) noexcept:
         """Move the next unsent request, now written whole, to those waiting for a reply."""
         cdef Request request = self.pop_unsent()
         request.was_sent = True
+        request.sent_at = now
         if self.sent_tail is None:
             self.sent_head = request
         else:
@@ -150,6 +151,18 @@ cdef class Lane:
             if self.on_pipeline is not None:
                 self.on_pipeline(found)
         return found
+
+    @property
+    def connections(self):
+        """Connections to nodes just now."""
+        cdef Pipeline pipeline
+        return sum([pipeline.fd >= 0 for pipeline in self])
+
+    @property
+    def in_flight(self):
+        """Pieces that wait to be written or for their reply just now."""
+        cdef Pipeline pipeline
+        return sum([pipeline.sent_count + pipeline.unsent_count for pipeline in self])
 
     def pipeline_to(self, int node):
         """Return the (first) pipeline to a node; it is made if there is none yet."""

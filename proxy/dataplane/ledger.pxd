@@ -8,12 +8,12 @@ from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.lane cimport Pipeline
 from proxy.dataplane.request cimport Request
 from proxy.dataplane.tables cimport SlotMap
+from proxy.dataplane.witness cimport Witness
 
 
-cdef class Ledger:
+cdef class Ledger(Witness):
     cdef public object control           # the control plane's hooks; see hooks.py
     cdef SlotMap slots
-    cdef double now                      # monotonic seconds, set once per tick
     cdef list dirty_clients
     cdef list dirty_pipelines
     cdef list resuming                   # clients that may be consumed again

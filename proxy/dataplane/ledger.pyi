@@ -1,9 +1,10 @@
 """What is in flight and what is answered: each reply goes to whoever asked."""
 
 from proxy.dataplane.hooks import Hooks
+from proxy.dataplane.witness import Witness
 
-class Ledger:
-    """The lowest part of an engine: requests and their replies."""
+class Ledger(Witness):
+    """The part of an engine that knows requests and their replies."""
 
     control: Hooks
     """The control plane's hooks."""

@@ -11,12 +11,14 @@ so that it is done once however many replies asked for it.
 from libc.stdlib cimport free
 
 from proxy.dataplane.client cimport STALL_DRAIN, STALL_HELD, STALL_IN_FLIGHT, STALL_NODE
-from proxy.dataplane.request cimport ANSWERED, WAITING
+from proxy.dataplane.request cimport ANSWERED, NOBODY, WAITING
+from proxy.dataplane.sample cimport EVENT_ANSWERED
+from proxy.dataplane.witness cimport settle
 from proxy.errors import BackendUnavailable
 
 
-cdef class Ledger:
-    """The lowest part of an engine: requests and their replies."""
+cdef class Ledger(Witness):
+    """The part of an engine that knows requests and their replies."""
 
     def __cinit__(self, *args, **kwargs):
         self.slots = SlotMap([None] * 16384, 0)
@@ -43,6 +45,10 @@ cdef class Ledger:
         if request.parent is not None:
             whole = <Gather>request.parent
             request.state = ANSWERED
+            if request.was_sent:
+                request.answered_at = self.now
+                if request.is_sampled:
+                    self.note_reply(request, EVENT_ANSWERED)
             request.client = None
             request.parent = None
             if data[0] == b"-" or data[0] == b"!":
@@ -55,6 +61,7 @@ cdef class Ledger:
         else:
             client.complete(request, data, length)
             self.mark_dirty(client)
+            settle(self, request, client, data, length)
         if client.stall or client.held is not None:
             self._settle(client)
         return 0
@@ -70,6 +77,7 @@ cdef class Ledger:
             part.drop_reply()
         if is_merged:
             client.complete(whole, NULL, 0)
+            settle(self, whole, client, whole.reply, whole.reply_length)
         else:
             if whole.failed_parts:
                 error = self.control.parts_failed(
@@ -79,6 +87,7 @@ cdef class Ledger:
             free(whole.reply)
             whole.reply = NULL
             client.complete(whole, error, len(error))
+            settle(self, whole, client, error, len(error))
         self.mark_dirty(client)
         return 0
 
@@ -103,6 +112,8 @@ cdef class Ledger:
         cdef Request request = Request.__new__(Request)
         client.enqueue(request)
         self.mark_dirty(client)
+        if reply[0] == b"-":
+            self.meter.add_error(reply, len(reply), NOBODY)
         return client.complete(request, reply, len(reply))
 
     cdef int _append(self, Pipeline pipeline, Request request) except -1:

@@ -4,11 +4,13 @@
 from libc.stdint cimport uint64_t
 
 from proxy.dataplane.lane cimport Pipeline
+from proxy.dataplane.meter cimport CNode
 from proxy.dataplane.request cimport Block, Request
 from proxy.dataplane.sockets cimport Sockets
 
 
 cdef class NodeSide(Sockets):
+    cdef CNode* heard                   # the meter's counts of the node that is being read
     cdef public Py_ssize_t reply_limit_bytes
     cdef readonly uint64_t pushes_dropped
 

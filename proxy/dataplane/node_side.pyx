@@ -8,11 +8,14 @@ what was never written is known exactly.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.frames cimport BROKEN, WHOLE, ReplyScanner, Scan
+from proxy.dataplane.histogram cimport add_time
 from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, recv, send, sendmsg
+from proxy.dataplane.meter cimport REPLY_LIMIT_BYTES
 from proxy.dataplane.recovery cimport lacks_script
 from proxy.dataplane.request cimport ANSWERED, Block, Request
 from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, OUTBOX_BYTES, READ_AHEAD_BYTES
@@ -101,6 +104,7 @@ cdef class NodeSide(Sockets):
         cdef ssize_t received
         cdef Py_ssize_t room, taken
         cdef Buffer input = pipeline.input
+        self.heard = self.meter.node(pipeline.node)
         if input.end == input.start:
             received = recv(pipeline.fd, self.inbox, INBOX_BYTES, MSG_DONTWAIT)
             if received > 0:
@@ -121,6 +125,7 @@ cdef class NodeSide(Sockets):
         if received > 0:
             pipeline.heard_at = self.now
             pipeline.bytes_in += received
+            self.heard.bytes_in += received
         elif received == 0 or (errno != EAGAIN and errno != EINTR):
             return self._close_pipeline(pipeline)
         return 0
@@ -138,6 +143,7 @@ cdef class NodeSide(Sockets):
                 if pipeline.discarding or (
                         scanner.position > self.reply_limit_bytes and data[at] != b">"):
                     pipeline.discarding = False
+                    self.meter.by_limit[REPLY_LIMIT_BYTES] += 1
                     error = self.control.reply_too_big(pipeline.node)
                     self._take_reply(pipeline, error, len(error))
                 else:
@@ -212,12 +218,19 @@ cdef class NodeSide(Sockets):
         if request.extra:
             return self._take_leading(request, data, length)
         pipeline.pop_sent()
+        if request.began:
+            add_time(&self.heard.backend, self.now - request.sent_at)
+            add_time(&self.heard.latency, self.now - request.began)
         if request.leading:
             return self._take_last(<Block>request, data, length)
-        if data[0] == b"-" and (is_refusal(data, length) or lacks_script(request, data, length)):
-            return self.refused(request, data, length)
+        if data[0] == b"-":
+            self.heard.errors += 1
+            if is_refusal(data, length) or lacks_script(request, data, length):
+                self.heard.refusals += 1
+                return self.refused(request, data, length)
         if request.state == ANSWERED:
             pipeline.late_replies += 1
+            self.meter.late_replies += 1
             return 0
         return self.answer(request, data, length)
 
@@ -230,6 +243,8 @@ cdef class NodeSide(Sockets):
         cdef ssize_t written
         cdef Request request, before
         cdef bint all_written
+        cdef CNode* node = self.meter.node(pipeline.node)
+        cdef uint64_t requests = pipeline.requests
         while pipeline.unsent_head is not None:
             count = 0
             used = total = 0
@@ -286,6 +301,7 @@ cdef class NodeSide(Sockets):
                     return self._close_pipeline(pipeline)
                 break
             pipeline.bytes_out += written
+            node.bytes_out += written
             all_written = written == total
             if pipeline.sent_head is None:
                 pipeline.heard_at = self.now
@@ -300,9 +316,11 @@ cdef class NodeSide(Sockets):
                     break
                 written -= whole
                 pipeline.written = 0
-                pipeline.mark_sent()
+                pipeline.mark_sent(self.now)
             if not all_written:
                 break
+        node.requests += pipeline.requests - requests
+        pipeline.lane.requests += pipeline.requests - requests
         if pipeline.unsent_head is not None:
             if not pipeline.wants_write:
                 pipeline.wants_write = True

@@ -15,7 +15,9 @@ from proxy.dataplane.client cimport GONE, STALL_HELD
 from proxy.dataplane.frames cimport Arg, RequestScanner
 from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.hooks import Action
+from proxy.dataplane.meter cimport REQUEST_TIMEOUT_S, refusal_of
 from proxy.dataplane.request cimport ANSWERED, HELD, WAITING, Block
+from proxy.dataplane.sample cimport EVENT_EXPIRED, EVENT_LOST, EVENT_RESENT, EVENT_UNCOVERED
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, find_keys
 
 # A held piece whose slot has no owner is looked at again after this many seconds.
@@ -64,11 +66,16 @@ cdef class Recovery(Ledger):
         cdef int place
         cdef double delay_s
         cdef bytes line
+        cdef int kind
         if request.state == ANSWERED or request.client is None:
             return self.answer(request, data, length)
         # A copy: the hook may drop the pipeline in whose buffer ``data`` lies.
         line = data[:length]
+        kind = refusal_of(data)
         self.refusals += 1
+        self.meter.by_refusal[kind] += 1
+        if request.is_sampled:
+            self.note_reply(request, kind)
         if lacks_script(request, data, length):
             return self._bring_script(request, line)
         action, place, delay_s = self.control.judge(
@@ -111,6 +118,8 @@ cdef class Recovery(Ledger):
 
     cdef int _hold_uncovered(self, Request request) except -1:
         """Hold a piece whose slot has no node in the map."""
+        if request.is_sampled:
+            self.note(request, EVENT_UNCOVERED, -1)
         self.control.uncovered(request.slot)
         return self._hold(request, UNCOVERED_RETRY_S)
 
@@ -149,6 +158,8 @@ cdef class Recovery(Ledger):
                 continue
             self.resends += 1
             request.node = node
+            if request.is_sampled:
+                self.note(request, EVENT_RESENT, node)
             pipeline = client.lane.pipeline(node, client.id)
             request.asking = request.ask_node >= 0
             request.ask_node = -1
@@ -236,12 +247,17 @@ cdef class Recovery(Ledger):
                 break
             if request.client is None:
                 self._fail_own(request, True)
-            elif request.state == ANSWERED:
                 continue
-            elif request.is_write or request.losses >= self.loss_limit:
+            if request.state == ANSWERED:
+                continue
+            self.meter.lost_pieces += 1
+            if request.is_sampled:
+                self.note_reply(request, EVENT_LOST)
+            if request.is_write or request.losses >= self.loss_limit:
                 error = self.control.lost_reply(
                     request.slot, request.node, is_write=request.is_write)
                 self.outcome_unknown += request.is_write
+                request.was_sent = False
                 self.answer(request, error, len(error))
             else:
                 request.losses += 1
@@ -250,6 +266,7 @@ cdef class Recovery(Ledger):
         if pipeline.on_lost is not None:
             pipeline.on_lost()
         if not on_purpose:
+            self.meter.node(pipeline.node).lost += 1
             self.control.lost_connection(pipeline)
         return 0
 
@@ -305,12 +322,18 @@ cdef class Recovery(Ledger):
         cdef Client client = <Client>request.client
         cdef bytes error
         self.expired += 1
+        self.meter.by_limit[REQUEST_TIMEOUT_S] += 1
+        if request.is_sampled and request.was_sent:
+            self.note_reply(request, EVENT_EXPIRED)
+        elif request.is_sampled:
+            self.note(request, EVENT_EXPIRED, request.node)
         self.outcome_unknown += request.was_sent and request.is_write
         error = self.control.gave_up(request.slot, request.node,
                                      was_sent=request.was_sent, is_write=request.is_write)
         if request.state == HELD:
             client.held.remove(request)
         request.state = WAITING
+        request.was_sent = False
         return self.answer(request, error, len(error))
 
 

@@ -1,13 +1,14 @@
 # cython: language_level=3
 """C face of request.pyx."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from proxy.dataplane.tables cimport Command
 
 
 cdef enum:
     INLINE_BYTES = 112
+    NOBODY = 23         # the last of Meter.by_family
 
 
 cdef enum State:
@@ -47,6 +48,11 @@ cdef class Request:
     cdef double not_before         # monotonic seconds: earliest time to send it again
     cdef double deadline           # monotonic seconds: given up then; infinite unless set
     cdef uint64_t sequence         # its place among its client's pieces
+    cdef double began              # monotonic seconds: routed; 0: sent by the control plane itself
+    cdef double sent_at            # monotonic seconds: last written whole; 0: never
+    cdef double answered_at        # monotonic seconds: of a part, its node's reply; 0: none
+    cdef uint8_t family            # of its command; NOBODY: no client asked for it
+    cdef bint is_sampled           # its engine has a list of what happens to it
 
     cdef void set_frame(self, const char* data, Py_ssize_t length) except *
     cdef char* make_frame(self, Py_ssize_t length) except NULL
@@ -56,6 +62,9 @@ cdef class Request:
 
 
 cdef class Block(Request):
+    # Of a client's request that left the hot road; the row is None if no row has its name.
+    cdef Command row
+    cdef list args
     cdef bytes refusal             # the first of its replies that says that it was not run
     cdef bytearray replies         # all of them, for whoever wants more than the last; else None
 

@@ -29,6 +29,7 @@ cdef class Request:
         self.ask_node = -1
         self.node = -1
         self.deadline = NEVER
+        self.family = NOBODY
 
     def __dealloc__(self):
         if self.frame != self.inline_frame:

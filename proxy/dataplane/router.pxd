@@ -6,8 +6,9 @@ from libc.stdint cimport uint64_t
 
 from proxy.dataplane.client cimport Client
 from proxy.dataplane.frames cimport RequestScanner
+from proxy.dataplane.lane cimport Pipeline
+from proxy.dataplane.own_requests cimport OwnRequests
 from proxy.dataplane.pins cimport Pins
-from proxy.dataplane.recovery cimport Recovery
 from proxy.dataplane.request cimport Request
 from proxy.dataplane.tables cimport Command, CommandTable
 
@@ -17,18 +18,16 @@ cdef enum Paused:
     PAUSED_ALL = 2
 
 
-cdef class Router(Recovery):
+cdef class Router(OwnRequests):
     cdef CommandTable table
     cdef Pins pins                       # None: no row has the road PINNED
     cdef object shower                   # shows names again where there are pins; else None
     cdef int* key_slots
     cdef Py_ssize_t key_slots_capacity
-    cdef set own                         # askers: requests of the proxy's own on the hot road
     cdef bint has_full_queues            # some client may be stopped by a node's full queue
     cdef public set doubtful_scripts     # SHA1 of those that not every node has
     cdef int paused                      # 0: nobody; PAUSED_WRITES, PAUSED_ALL
     cdef list paused_clients             # those it has stopped
-    cdef public double request_timeout_s
     cdef public Py_ssize_t node_queue_soft_bytes
     cdef readonly uint64_t requests
     cdef readonly uint64_t punts
@@ -42,6 +41,7 @@ cdef class Router(Recovery):
     cdef bint _route_pinned(self, Client client, Command command, const char* frame,
                             RequestScanner scanner) except -1
     cdef int _compute_slots(self, const char* frame, RequestScanner scanner) except -1
+    @cython.final
     cdef bint _forward(self, Client client, Command command, int slot, const char* frame,
                        Py_ssize_t length) except -1
     cdef bint _split(self, Client client, Command command, const char* frame,
@@ -50,12 +50,11 @@ cdef class Router(Recovery):
                            RequestScanner scanner) except -1
     cdef bint _look_into(self, Command command, const char* frame, RequestScanner scanner) except -1
     cdef bint _waits_for_pause(self, Client client, Command command, Py_ssize_t argc) except -1
-    cdef bint _may_send(self, Client client, int slot, int* node) except -1
-    cdef int _count(self, Client client, Command command) except -1
-    cdef int _send(self, Client client, Request request, int node) except -1
+    @cython.final
+    cdef Pipeline _find_way(self, Client client, int slot, bint* must_wait)
+    @cython.final
+    cdef int _begin(self, Client client, Request request, Command command) except -1
     cdef bint _leave_hot_road(self, Client client, Command command, const char* frame,
                               RequestScanner scanner) except -1
     cdef bint _punt_in_place(self, Client client, object reason, Command command,
                              const char* frame, RequestScanner scanner) except -1
-    cdef int deliver(self, Client asker) except -1
-    cdef int _punt(self, Client client, object reason, Command command, list args) except -1

@@ -12,15 +12,19 @@ not routed by a newer map until they are answered. The other is in recovery.pyx.
 cimport cython
 from libc.stdlib cimport free, realloc
 
-from proxy.dataplane.client cimport (
-    GONE, OWN, STALL_DRAIN, STALL_IN_FLIGHT, STALL_NODE, STALL_PAUSE, STALL_PUNT)
+from proxy.commands.families import FAMILIES
+from proxy.dataplane.client cimport STALL_DRAIN, STALL_NODE, STALL_PAUSE, STALL_PUNT
 from proxy.dataplane.gather cimport Gather, split
 from proxy.dataplane.request cimport Block
 from proxy.dataplane.hooks import Punt
-from proxy.dataplane.kernel cimport monotonic
-from proxy.dataplane.lane cimport Lane, Pipeline
+from proxy.dataplane.lane cimport Pipeline
+from proxy.dataplane.meter cimport NODE_QUEUE_SOFT_BYTES
 from proxy.dataplane.recovery cimport has_its_keys
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of
+from proxy.dataplane.witness cimport settle
+
+cdef int BLOCKING = FAMILIES.index("blocking")
+cdef int OTHER = FAMILIES.index("other")
 
 cdef object PUNT_ROAD = Punt.ROAD
 cdef object PUNT_UNKNOWN = Punt.UNKNOWN
@@ -30,12 +34,11 @@ cdef object PUNT_GATED = Punt.GATED
 cdef object PUNT_SESSION = Punt.SESSION
 
 
-cdef class Router(Recovery):
+cdef class Router(OwnRequests):
     """The part of an engine that knows the tables."""
 
     def __cinit__(self, *args, **kwargs):
         self.table = CommandTable(())
-        self.own = set()
         self.doubtful_scripts = set()
         self.paused_clients = []
 
@@ -145,28 +148,27 @@ cdef class Router(Recovery):
                                         scanner.args[self.keys.index[i]].length)
         return 0
 
+    @cython.final
     cdef bint _forward(self, Client client, Command command, int slot, const char* frame,
                        Py_ssize_t length) except -1:
-        cdef int node
+        cdef bint must_wait = False
         cdef Request request
-        if not self._may_send(client, slot, &node):
+        cdef Pipeline pipeline = self._find_way(client, slot, &must_wait)
+        if must_wait:
             return False
         request = Request.__new__(Request)
         request.command = command
         request.is_write = command.is_write
         request.slot = slot
         request.set_frame(frame, length)
-        request.deadline = self.now + self.request_timeout_s
-        self._count(client, command)
-        client.enqueue(request)
-        client.obey_reply_mode(request)
-        self._send(client, request, node)
+        self._begin(client, request, command)
+        self.send_piece(client, request, pipeline)
         return True
 
     cdef bint _split(self, Client client, Command command, const char* frame,
                      RequestScanner scanner) except -1:
         cdef Py_ssize_t argc = scanner.count, i, after
-        cdef int node
+        cdef bint must_wait = False
         cdef Gather whole
         cdef Request part
         if command.plain_road != SPLIT:
@@ -178,19 +180,22 @@ cdef class Router(Recovery):
             if has_word(frame, scanner.args, after, argc, word, b""):
                 return self._punt_across(client, command, frame, scanner)
         for i in range(self.keys.count):
-            if not self._may_send(client, self.key_slots[i], &node):
+            self._find_way(client, self.key_slots[i], &must_wait)
+            if must_wait:
                 return False
         whole = split(command, frame, scanner.args, argc, self.keys, self.key_slots)
-        whole.deadline = self.now + self.request_timeout_s
-        self._count(client, command)
+        whole.frame_length = scanner.position  # for who asks how long it was; its parts are sent
+        self._begin(client, whole, command)
         self.splits += 1
-        client.enqueue(whole)
-        client.obey_reply_mode(whole)
+        self.parts += len(whole.parts)
+        self.meter.add_width(len(whole.parts))
         for part in whole.parts:
             part.client = client
+            part.began = whole.began
             part.deadline = whole.deadline
-            self.parts += 1
-            self._send(client, part, self.slots.owner[part.slot])
+            part.is_sampled = whole.is_sampled
+            self.send_piece(
+                client, part, self.pipeline_of(client, self.slots.owner[part.slot]))
         return True
 
     cdef bint _punt_across(self, Client client, Command command, const char* frame,
@@ -201,49 +206,54 @@ cdef class Router(Recovery):
             return False
         return self._punt_in_place(client, PUNT_CROSS_SLOT, command, frame, scanner)
 
-    cdef bint _may_send(self, Client client, int slot, int* node) except -1:
-        """Find the node of a slot; False if the client must wait before it sends there."""
+    @cython.final
+    cdef Pipeline _find_way(self, Client client, int slot, bint* must_wait):
+        """Return the pipeline to a slot's node, None if it has no node.
+
+        Args:
+            must_wait: Set if the client must wait before it sends there, else left alone.
+        """
         cdef Pipeline pipeline
+        cdef int node
         if client.generation != self.slots.generation:
             if client.in_flight > 0:
                 client.stall |= STALL_DRAIN
-                return False
+                must_wait[0] = True
+                return None
             client.generation = self.slots.generation
         if slot >= 0:
-            node[0] = self.slots.owner[slot]
+            node = self.slots.owner[slot]
         elif self.slots.primaries:
-            node[0] = self.slots.primaries[client.id % <uint64_t>len(self.slots.primaries)]
+            node = self.slots.primaries[client.id % <uint64_t>len(self.slots.primaries)]
         else:
-            node[0] = NO_NODE
-        if node[0] == NO_NODE:
-            return True
-        pipeline = client.lane.pipeline(node[0], client.id)
+            node = NO_NODE
+        if node == NO_NODE:
+            return None
+        pipeline = client.lane.pipeline(node, client.id)
         if pipeline.unsent_bytes > self.node_queue_soft_bytes:
             client.stall |= STALL_NODE
+            self.meter.by_limit[NODE_QUEUE_SOFT_BYTES] += 1
             self.has_full_queues = True
             pipeline.waiting_clients.append(client)
-            return False
-        return True
+            must_wait[0] = True
+        return pipeline
 
-    cdef int _count(self, Client client, Command command) except -1:
+    @cython.final
+    cdef int _begin(self, Client client, Request request, Command command) except -1:
+        """Count a request that goes to a node, and put it at the end of the client's order."""
         client.commands += 1
         client.last_row = command
         command.calls += 1
         self.requests += 1
+        request.began = self.now
+        request.deadline = self.now + self.request_timeout_s
+        request.family = command.family
+        self.until_sample -= 1
+        if self.until_sample == 0:
+            self.choose(request, False)
+        client.enqueue(request)
+        client.obey_reply_mode(request)
         return 0
-
-    cdef int _send(self, Client client, Request request, int node) except -1:
-        """Send a new piece; it is held when its slot has no node."""
-        request.sequence = client.next_sequence
-        client.next_sequence += 1
-        client.in_flight += 1
-        self.in_flight += 1
-        if client.in_flight >= self.in_flight_limit:
-            client.stall |= STALL_IN_FLIGHT
-        if node == NO_NODE:
-            return self._hold_uncovered(request)
-        request.node = node
-        return self._append(client.lane.pipeline(node, client.id), request)
 
     # ---- what the tables do not say: the control plane answers ----------------
 
@@ -274,33 +284,45 @@ cdef class Router(Recovery):
 
     cdef bint _punt_in_place(self, Client client, object reason, Command command,
                              const char* frame, RequestScanner scanner) except -1:
-        self._punt(client, reason, command, scanner.copy_args(frame))
-        return True
-
-    cdef int _punt(self, Client client, object reason, Command command, list args) except -1:
+        """Ask the control plane, which answers at once or later."""
         cdef Block request = Block.__new__(Block)
         cdef bytes reply
         self.requests += 1
         self.punts += 1
+        self.meter.by_punt[<int>reason] += 1
         client.commands += 1
+        request.began = self.now
+        request.family = OTHER
+        request.frame_length = scanner.position  # as of a split one
+        request.args = scanner.copy_args(frame)
         if command is not None:
             client.last_row = command
             command.calls += 1
+            request.row = command
+            request.family = command.family
+            request.is_write = command.is_paused_as_write
+        self.until_sample -= 1
+        if self.until_sample == 0:
+            self.choose(request, command is not None and command.is_login)
         client.enqueue(request)
-        reply = self.control.punt(client, reason, command, args)
+        reply = self.control.punt(client, reason, command, request.args)
         if client.fd < 0:
-            return 0
+            return True
         if reply is not None:
             self.mark_dirty(client)
             if reply:
                 client.obey_reply_mode(request)
-            return client.complete(request, reply, len(reply))
+            client.complete(request, reply, len(reply))
+            settle(self, request, client, reply, len(reply))
+            return True
+        if command is not None and command.may_wait:
+            request.family = BLOCKING
         self.wants_yield = True
         client.punted = request
         client.in_flight += 1
         self.in_flight += 1
         client.stall |= STALL_PUNT
-        return 0
+        return True
 
     def finish_punt(self, Client client, bytes reply):
         """Answer the request that ``punt`` left open; nothing happens if the client is gone."""
@@ -312,6 +334,7 @@ cdef class Router(Recovery):
         client.punted = None
         client.stall &= ~STALL_PUNT
         client.obey_reply_mode(request)
+        self.look_at_clock()
         self.answer(request, reply, len(reply))
         self.mark_resuming(client)
         self.wake()
@@ -340,61 +363,10 @@ cdef class Router(Recovery):
         request.set_frame(frame, len(frame))
         request.slot = slot
         request.is_write = is_write
+        self.look_at_clock()
         request.deadline = self.now + self.request_timeout_s
         client.generation = self.slots.generation
-        self._send(client, request, self._owner_of(client, request))
+        self.send_piece(
+            client, request, self.pipeline_of(client, self._owner_of(client, request)))
         self.mark_resuming(client)
         self.wake()
-
-    # ---- requests of the proxy's own that take the hot road -------------------------
-
-    def ask(self, Lane lane, bytes frame, on_done, int slot=NO_SLOT, bint is_write=True,
-            int replies=1, timeout_s=None, uint64_t number=0):
-        """Send a request of the proxy's own as if a client had: routed, redirected, patient.
-
-        Args:
-            on_done: Called once, inside a tick, with the reply frame; of a block with all
-                reply frames in a row, or with one error frame if it did not run or its
-                outcome is unknown.
-            slot: NO_SLOT (-1) for any primary.
-            replies: As of ``forward_punt``.
-            timeout_s: Other than ``request_timeout_s``.
-            number: Picks connection and primary where there are several, as a client's id does.
-
-        Returns:
-            A token for ``forget``.
-        """
-        cdef Client asker = Client(number, OWN, lane, self.now, self)
-        cdef Block request = Block.__new__(Block)
-        request.slot = slot
-        request.is_write = is_write
-        request.set_frame(frame, len(frame))
-        request.leading = replies - 1
-        if replies > 1:
-            request.replies = bytearray()
-        request.deadline = monotonic() + (self.request_timeout_s if timeout_s is None
-                                          else timeout_s)
-        asker.on_done = on_done
-        asker.generation = self.slots.generation
-        self.own.add(asker)
-        asker.enqueue(request)
-        self._send(asker, request, self._owner_of(asker, request))
-        self.wake()
-        return asker
-
-    def forget(self, Client asker):
-        """Take no interest any more in a request of ``ask``; it may run nevertheless."""
-        if asker.fd == OWN:
-            asker.fd = GONE
-            self.own.discard(asker)
-            self.in_flight -= asker.in_flight
-            asker.orphan()
-
-    cdef int deliver(self, Client asker) except -1:
-        """Hand out the reply to a request of ``ask``."""
-        cdef bytes reply = asker.output.data[asker.output.start:asker.output.end]
-        asker.fd = GONE
-        self.own.discard(asker)
-        self.wants_yield = True
-        asker.on_done(reply)
-        return 0

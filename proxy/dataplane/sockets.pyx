@@ -49,6 +49,10 @@ cdef class Sockets(Router):
             eventfd_write(self.bell, 1)
         return 0
 
+    cdef void look_at_clock(self) noexcept:
+        if not self.in_tick:
+            self.now = monotonic()
+
     cdef int _own(self, int fd, object owner) except -1:
         while len(self.owners) <= fd:
             self.owners.append(None)

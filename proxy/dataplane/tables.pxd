@@ -1,7 +1,7 @@
 # cython: language_level=3
 """C face of tables.pyx: what the hot road looks up."""
 
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from proxy.dataplane.frames cimport Arg
 
@@ -65,6 +65,10 @@ cdef class Command:
     cdef bint is_looked_into         # for its blocking keyword, or its script
     cdef bint goes_by_channel        # to the node where the hub subscribes it
     cdef bint is_paused_as_write     # CLIENT PAUSE ... WRITE stops it
+    cdef uint8_t family              # index in FAMILIES
+    cdef bint may_wait               # it blocks, always or by a word: its time is not the servers'
+    cdef bint is_login               # AUTH or HELLO: never sampled
+    cdef bint has_secrets            # some of its arguments are nobody's to read
     cdef tuple unsplittable_if
     cdef CKeySpec* key_specs
     cdef int key_spec_count

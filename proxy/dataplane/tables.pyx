@@ -13,6 +13,8 @@ one array access.
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
+from proxy.commands.families import FAMILIES
+from proxy.commands.secrets import has_secrets
 from proxy.dataplane.frames cimport read_number
 
 # Local answers that depend on nothing the client's earlier requests may change.
@@ -112,6 +114,10 @@ cdef class Command:
         self.is_paused_as_write = b"write" in spec.flags or spec.name in MAY_WRITE
         # Any node would do; at this one every proxy has its subscription, so it counts them.
         self.goes_by_channel = spec.name == b"publish"
+        self.family = FAMILIES.index(spec.family)
+        self.may_wait = spec.family == "blocking" or bool(spec.blocking_keyword)
+        self.is_login = spec.name in (b"auth", b"hello")
+        self.has_secrets = has_secrets(spec)
         self.key_spec_count = len(spec.key_specs)
         self.key_specs = <CKeySpec*>malloc(max(self.key_spec_count, 1) * sizeof(CKeySpec))
         if self.key_specs == NULL:

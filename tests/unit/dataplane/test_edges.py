@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -177,3 +178,17 @@ def test_nothing_is_sent_again_while_another_part_is_on_its_way(
     board.nodes[0].answer = lambda args: b":1\r\n"
     settle_until(board, lambda: client.seen.in_flight == 0)
     assert client.socket.recv(RECEIVE_BYTES) == b":2\r\n"
+
+
+def test_a_socket_that_nobody_listens_on_may_be_stopped(
+    board: Switchboard, client: FakeClient
+) -> None:
+    """Its number is beyond all that the engine knows, or the engine has it for another."""
+    with socket.socket() as stranger:
+        number = os.dup2(stranger.fileno(), 900)
+        board.engine.stop_listening(number)
+        os.close(number)
+
+    board.engine.stop_listening(board.nodes[0].pipeline.fd)
+
+    assert client.ask(b"GET", NODE_0[0]) == b"+OK\r\n"

@@ -1,0 +1,42 @@
+"""Requests of the proxy's own on the hot road, and how any new piece is sent."""
+
+from collections.abc import Callable
+
+from proxy.dataplane.client import Client
+from proxy.dataplane.lane import Lane
+from proxy.dataplane.recovery import Recovery
+
+class OwnRequests(Recovery):
+    """The part of an engine that asks on the proxy's own behalf."""
+
+    request_timeout_s: float
+    """A request is given up this long after it came."""
+
+    def ask(
+        self,
+        lane: Lane,
+        frame: bytes,
+        on_done: Callable[[bytes], object],
+        slot: int = -1,
+        is_write: bool = True,
+        replies: int = 1,
+        timeout_s: float | None = None,
+        number: int = 0,
+    ) -> Client:
+        """Send a request of the proxy's own as if a client had: routed, redirected, patient.
+
+        Args:
+            on_done: Called once, inside a tick, with the reply frame; of a block with all
+                reply frames in a row, or with one error frame if it did not run or its
+                outcome is unknown.
+            slot: NO_SLOT (-1) for any primary.
+            replies: As of ``forward_punt``.
+            timeout_s: Other than ``request_timeout_s``.
+            number: Picks connection and primary where there are several, as a client's id does.
+
+        Returns:
+            A token for ``forget``.
+        """
+
+    def forget(self, asker: Client) -> None:
+        """Take no interest any more in a request of ``ask``; it may run nevertheless."""
