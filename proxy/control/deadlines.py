@@ -19,7 +19,7 @@ class Deadlines:
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._waiting: dict[object, tuple[float, Callable[[], object]]] = {}
 
     def __len__(self) -> int:
@@ -27,7 +27,7 @@ class Deadlines:
 
     def add(self, what: object, on_late: Callable[[], object]) -> None:
         """Begin to wait; ``on_late`` is called if ``remove`` does not come first."""
-        self._waiting[what] = (trio.current_time() + self._timeout_s, on_late)
+        self._waiting[what] = (trio.current_time() + self.timeout_s, on_late)
 
     def remove(self, what: object) -> None:
         """Wait no more; nothing happens if it does not."""

@@ -12,6 +12,7 @@ Cost: one round trip a login.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import hiredis
 import structlog
@@ -58,11 +59,12 @@ class Doorman:
         self.timeout_s = timeout_s
         self._topology = topology
         self._suspect = suspect
-        self._connect_timeout_s = connect_timeout_s
+        self.connect_timeout_s = connect_timeout_s
         self._connection: NodeConnection | None = None
         self._lock = trio.Lock()
         self._is_due = trio.Event()
         self._probed_at = 0.0
+        self._is_deaf = False
 
     async def check(self, words: tuple[bytes, ...]) -> bytes:
         """Return what a server says to AUTH with these words: OK, or an error frame.
@@ -85,11 +87,20 @@ class Doorman:
         Raises:
             BackendUnavailable: No node answers.
         """
-        _, answer = await self._ask([(b"RESET",), (b"PING",)])
+        try:
+            _, answer = await self._ask([(b"RESET",), (b"PING",)])
+        except BackendUnavailable as problem:
+            if not self._is_deaf:
+                log.warning("nobody says whether clients need a password", problem=str(problem))
+            self._is_deaf = True
+            raise
+        self._is_deaf = False
         # Any other error is about PING, and says that the connection may at least try.
         is_stranger = isinstance(answer, hiredis.ReplyError) and (
             error_text(answer).startswith(b"NOAUTH")
         )
+        if self._probed_at and self.is_open == is_stranger:
+            log.info("who may come in has changed", password_needed=is_stranger)
         self.is_open = not is_stranger
         self._probed_at = trio.current_time()
 
@@ -99,10 +110,8 @@ class Doorman:
             while True:
                 await self._is_due.wait()
                 self._is_due = trio.Event()
-                try:
+                with suppress(BackendUnavailable):
                     await self.probe()
-                except BackendUnavailable as problem:
-                    log.warning("nobody says whether clients need a password", problem=str(problem))
         finally:
             if self._connection is not None:
                 await self._connection.aclose()
@@ -126,7 +135,7 @@ class Doorman:
         self, commands: list[tuple[bytes | str | int, ...]], attempts: int
     ) -> list[Value]:
         try:
-            with trio.fail_after(self._connect_timeout_s):
+            with trio.fail_after(self.connect_timeout_s):
                 return await (await self._connected(attempts)).ask_all(commands)
         except BaseException:
             # Whatever it was (a client that left): an answer may still be to come on this
@@ -137,7 +146,7 @@ class Doorman:
     async def _connected(self, attempts: int) -> NodeConnection:
         if self._connection is None:
             self._connection = await NodeConnection.open(
-                self._place(attempts), Credentials(), connect_timeout_s=self._connect_timeout_s
+                self._place(attempts), Credentials(), connect_timeout_s=self.connect_timeout_s
             )
         return self._connection
 

@@ -123,7 +123,8 @@ class FunctionCare:
                     await self._nodes.call(node, b"FUNCTION", b"LOAD", everything[name])
                 except BackendUnavailable:
                     failed.add(node.address)
-                log.info("functions brought", node=str(node.address), library=repr(name))
+                else:
+                    log.info("functions brought", node=str(node.address), library=name)
             self._known.add(node.id)
         return failed
 

@@ -235,7 +235,7 @@ class HubLink:
         try:
             self._dispatch(frame)
         except Exception:  # a bug met by one message must not end the data plane
-            log.exception("bug in the hub", node=str(self.address), frame=frame[:80])
+            log.exception("bug in the hub", node=str(self.address), frame_bytes=len(frame))
             self._engine.drop(self.pipeline)
 
     def _dispatch(self, frame: bytes) -> None:

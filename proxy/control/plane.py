@@ -17,6 +17,7 @@ import trio
 from proxy.cluster.addresses import AddressMap
 from proxy.cluster.redirects import Ask, Moved, parse_refusal
 from proxy.control import retry
+from proxy.control.notices import NOBODY, Notices
 from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.control.scripts import Bringer, ScriptBook
@@ -33,6 +34,10 @@ log = structlog.get_logger()
 
 # While a node is silent, the map is asked for this often: a failover shows in it.
 SILENCE_REFRESH_S = 0.3  # chosen: well below the seconds that a failover takes
+
+# Below this share of the limit, clients that were turned away are history. Chosen: at the
+# limit itself, each one that leaves lets one in and the next one is refused.
+ROOM_SHARE = 0.9
 
 PuntHandler = Callable[[Client, Punt, "Command | None", list[bytes]], "bytes | None"]
 
@@ -55,6 +60,9 @@ class ControlPlane:
         request_timeout_s: For the texts that name it.
         new_state: Makes what the sessions room keeps of a client.
         must_log_in: Whether a client that comes now may do nothing before AUTH.
+
+    Attributes:
+        notices: Who keeps a record of what happens.
     """
 
     def __init__(
@@ -68,12 +76,15 @@ class ControlPlane:
         must_log_in: Callable[[], bool],
     ) -> None:
         self._address_map = address_map
-        self._request_timeout_s = request_timeout_s
+        self.request_timeout_s = request_timeout_s
         self._limits = limits
-        self._reply_limit_bytes = reply_limit_bytes
+        self.reply_limit_bytes = reply_limit_bytes
         self._new_state = new_state
         self._must_log_in = must_log_in
         self._silence_noted = -math.inf
+        # Clients refused before the limit was reached; None: it is not.
+        self._refused_before: int | None = None
+        self.notices: Notices = NOBODY
 
     def connect(
         self,
@@ -104,16 +115,29 @@ class ControlPlane:
         """Give a new client its state."""
         client.state = self._new_state()
         client.is_gated = self._must_log_in()
+        if self._refused_before is not None:
+            self._note_room(self._refused_before)
 
     def closed(self, client: Client, reason: str) -> None:
         """Log why a client was sent away; one that left by itself is not worth a line."""
         if reason:
             log.warning("client closed", client=client.id, reason=reason)
+            self.notices.cut(client, reason)
         self._on_closed(client)
 
     def too_many_clients(self) -> bytes:
         """Return the error for a client over the limit."""
+        if self._refused_before is None:
+            self._refused_before = self._engine.refused_clients - 1  # this one is counted
+            log.warning("clients turned away", limit=self._engine.max_clients)
         return replies.max_clients()
+
+    def _note_room(self, refused_before: int) -> None:
+        clients, engine = len(self._engine.clients), self._engine
+        if clients < ROOM_SHARE * engine.max_clients:
+            refused = engine.refused_clients - refused_before
+            self._refused_before = None
+            log.info("clients let in again", clients=clients, turned_away=refused)
 
     def punt(
         self, client: Client, reason: Punt, command: Command | None, args: list[bytes]
@@ -175,6 +199,8 @@ class ControlPlane:
             case retry.Pass():
                 return Action.PASS, -1, 0.0
             case retry.AskAt(address):
+                if asked is not None and isinstance(refusal, Ask):
+                    self.notices.asked(refusal.slot, asked, address)
                 return Action.ASK, self._routes.number(address), 0.0
             case retry.Again(wait_s, patch, refresh):
                 if patch is not None:
@@ -194,7 +220,10 @@ class ControlPlane:
     def lost_connection(self, pipeline: Pipeline) -> None:
         """Suspect the map when a connection breaks."""
         self._pools.lost(pipeline)
-        log.info("connection lost", node=str(self._routes.address(pipeline.node)))
+        address = self._routes.address(pipeline.node)
+        if address is not None:
+            self._watcher.nodes.broken(address)
+            self.notices.lost(address)
         self._watcher.suspect()
 
     def silent(self, pipeline: Pipeline, seconds: float) -> None:
@@ -206,6 +235,8 @@ class ControlPlane:
         """
         topology = self._watcher.topology
         address = self._routes.address(pipeline.node)
+        if address is not None:
+            self.notices.silent(address, seconds)
         if topology is not None and not any(node.address == address for node in topology.primaries):
             log.warning("silent node let go", node=str(address), seconds=round(seconds, 1))
             self._engine.drop(pipeline)
@@ -224,10 +255,10 @@ class ControlPlane:
         """Return the error for a request whose deadline has passed."""
         if not was_sent:
             if self._watcher.topology is None:
-                return replies.unreached_cluster(self._request_timeout_s)
-            return replies.never_sent(slot if slot >= 0 else None, self._request_timeout_s)
+                return replies.unreached_cluster(self.request_timeout_s)
+            return replies.never_sent(slot if slot >= 0 else None, self.request_timeout_s)
         tell = replies.no_reply_to_write if is_write else replies.no_reply_to_read
-        return tell(self._name(node), self._request_timeout_s)
+        return tell(self._name(node), self.request_timeout_s)
 
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         """Return the error for a request whose reply was lost with a connection."""
@@ -258,7 +289,7 @@ class ControlPlane:
 
     def reply_too_big(self, node: int) -> bytes:
         """Return the error that stands for a reply over the limit."""
-        return replies.reply_too_big(self._name(node), self._reply_limit_bytes)
+        return replies.reply_too_big(self._name(node), self.reply_limit_bytes)
 
     def _name(self, node: int) -> str:
         return str(self._routes.address(node) or "a node that is gone")

@@ -18,27 +18,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-import structlog
 import trio
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Node, Topology
 from proxy.control.connection import Credentials, NodeConnection
+from proxy.control.notices import NOBODY, Notices
 from proxy.control.private import IDLE_S, PrivateConnection, PrivateConnections
 from proxy.control.retry import backoff_s
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane, Pipeline
-from proxy.errors import (
-    BackendProtocolError,
-    BackendRefused,
-    BackendUnavailable,
-    LimitReached,
-)
+from proxy.errors import BackendProtocolError, BackendRefused, BackendUnavailable, LimitReached
 from proxy.resp import replies_lanes
-
-log = structlog.get_logger()
 
 # A lane that no client has is kept for so long: web workers come back every few seconds.
 LANE_IDLE_S = 60.0  # chosen, not measured
@@ -79,6 +72,8 @@ class Pools:
         on_refused: Called with a lane that a node will not have, and its refusal.
         on_doubt: Called with a lane of a user that has lost a connection.
         greeting: Returns what a node is told on each new connection of a lane.
+        notices: Who keeps a record of what happens.
+        dialling: Pipelines that a connection is being made for.
     """
 
     def __init__(
@@ -97,16 +92,17 @@ class Pools:
         self.on_refused: Callable[[Lane, BackendRefused], None] = lambda lane, problem: None
         self.on_doubt: Callable[[Lane], None] = lambda lane: None
         self.greeting: Callable[[], Sequence[tuple[bytes, ...]]] = tuple
+        self.notices: Notices = NOBODY
         self.dials = 0
         self.failed_dials = 0
         self.private = PrivateConnections(engine=engine, limit=private_limit)
         self._engine = engine
         self._routes = routes
         self._watcher = watcher
-        self._credentials = credentials
-        self._connect_timeout_s = connect_timeout_s
+        self.credentials = credentials
+        self.connect_timeout_s = connect_timeout_s
         self._width = width
-        self._lane_limit = lane_limit
+        self.lane_limit = lane_limit
         self._shared: dict[LaneKey, Lane] = {}
         self._lanes: list[Lane] = []
         self._listeners: dict[Lane, Lane] = {}
@@ -115,7 +111,7 @@ class Pools:
         self._wanted_send, self._wanted_receive = trio.open_memory_channel[Pipeline](
             MAX_DIALS_WAITING
         )
-        self._dialling: set[Pipeline] = set()
+        self.dialling: set[Pipeline] = set()
 
     # ---- lanes --------------------------------------------------------------------
 
@@ -168,10 +164,11 @@ class Pools:
             self.close_lane(listener)
 
     def _open(self, key: LaneKey, width: int) -> Lane:
-        if not self._is_permanent(key) and self._count_others() >= self._lane_limit:
+        if not self._is_permanent(key) and self._count_others() >= self.lane_limit:
             self._close_idle_lanes(0.0)
-            if self._count_others() >= self._lane_limit:
-                raise LimitReached("limits.lane_limit", self._lane_limit)
+            if self._count_others() >= self.lane_limit:
+                self._engine.meter.note_limit("lane_limit")
+                raise LimitReached("limits.lane_limit", self.lane_limit)
         lane = Lane(key.resp, width, key)
         self._lanes.append(lane)
         self._engine.add_lane(lane)
@@ -200,8 +197,8 @@ class Pools:
 
     def want(self, pipeline: Pipeline) -> None:
         """Have a pipeline connected."""
-        if pipeline not in self._dialling:
-            self._dialling.add(pipeline)
+        if pipeline not in self.dialling:
+            self.dialling.add(pipeline)
             self._wanted_send.send_nowait(pipeline)
 
     async def run(self) -> None:
@@ -229,10 +226,11 @@ class Pools:
                     fd = await self._connect(pipeline.lane, address)
                 except (BackendUnavailable, BackendProtocolError) as problem:
                     if attempts == 0:
-                        log.warning("node unreachable", node=str(address), problem=str(problem))
+                        self.notices.unreachable(address, str(problem))
                     if isinstance(problem, BackendRefused) and not key_of(pipeline.lane).is_own:
                         self.refuse_lane(pipeline.lane, problem)
                         return
+                    self._watcher.nodes.unreachable(address, str(problem))
                     self._watcher.suspect()
                     await trio.sleep(backoff_s(attempts))
                     attempts += 1
@@ -241,8 +239,10 @@ class Pools:
                     os.close(fd)
                     return
                 self._engine.attach(pipeline, fd)
+                self._watcher.nodes.reached(address)
+                self.notices.connected(address)
         finally:
-            self._dialling.discard(pipeline)
+            self.dialling.discard(pipeline)
 
     def _revive(self, lane: Lane) -> None:
         """Take back a shared lane that was closed, but that a waiting client still needs."""
@@ -291,7 +291,7 @@ class Pools:
         """Tell a node what it may lack; it need not want it."""
         commands = self.greeting()
         if commands:
-            with trio.move_on_after(self._connect_timeout_s) as scope:
+            with trio.move_on_after(self.connect_timeout_s) as scope:
                 try:
                     await connection.ask_all([*commands])
                 except BaseException:
@@ -321,11 +321,11 @@ class Pools:
         try:
             return await NodeConnection.open(
                 address,
-                self._credentials if key.credentials is None else key.credentials,
+                self.credentials if key.credentials is None else key.credentials,
                 resp=key.resp,
                 database=key.database,
                 setup=key.setup,
-                connect_timeout_s=self._connect_timeout_s,
+                connect_timeout_s=self.connect_timeout_s,
             )
         except (BackendUnavailable, BackendProtocolError):
             self.failed_dials += 1
@@ -387,6 +387,7 @@ class Pools:
                 for lane in self._lanes:
                     lane.forget(number)
                 self._routes.forget(number)
+                self._engine.meter.forget_node(number)
 
 
 def key_of(lane: Lane) -> LaneKey:

@@ -154,6 +154,7 @@ class PrivateConnections:
             LimitReached: Too many are in use.
         """
         if len(self._in_use) >= self.limit:
+            self._engine.meter.note_limit("private_connection_limit")
             raise LimitReached("limits.private_connection_limit", self.limit)
         waiting = self._idle.get((key, address), [])
         while waiting:

@@ -56,7 +56,7 @@ class ScriptBook:
     """
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._sha_of: OrderedDict[bytes, bytes] = OrderedDict()  # by body, the longest unused first
         self._body_of: dict[bytes, bytes] = {}
         self.doubtful: set[bytes] = set()
@@ -74,9 +74,9 @@ class ScriptBook:
             self._sha_of.move_to_end(body)
             return
         size = len(body) + OVERHEAD_BYTES
-        if size > self._limit_bytes:
+        if size > self.limit_bytes:
             return
-        while self.size_bytes + size > self._limit_bytes:
+        while self.size_bytes + size > self.limit_bytes:
             oldest, sha = self._sha_of.popitem(last=False)
             self._drop(oldest, sha)
         sha = hashlib.sha1(body).hexdigest().encode()
@@ -218,7 +218,7 @@ class Bringer:
                 self._judge(body, reply)
 
         self._engine.submit(pipeline, encode_command(b"SCRIPT", b"LOAD", body), take)
-        log.info("script brought", node=str(self._address_of(pipeline.node)), bytes=len(body))
+        log.debug("script brought", node=str(self._address_of(pipeline.node)), bytes=len(body))
         return wait_s
 
     def _judge(self, body: bytes, reply: bytes) -> None:

@@ -283,7 +283,7 @@ class Book(Generic[Client, Place]):
 
     def __init__(self) -> None:
         self.topics: dict[tuple[Credentials | None, Kind, bytes], Topic[Client, Place]] = {}
-        self._shares: dict[Client, dict[Kind, dict[bytes, Topic[Client, Place]]]] = {}
+        self.shares: dict[Client, dict[Kind, dict[bytes, Topic[Client, Place]]]] = {}
         self._by_name: dict[tuple[Kind, bytes], dict[Client, None]] = {}
         self._matchers: dict[bytes, Callable[[bytes], bool]] = {}
 
@@ -291,7 +291,7 @@ class Book(Generic[Client, Place]):
 
     def join(self, client: Client, topic: Topic[Client, Place]) -> None:
         """Make a client a member; nothing happens if it is one."""
-        share = self._shares.setdefault(client, {kind: {} for kind in Kind})
+        share = self.shares.setdefault(client, {kind: {} for kind in Kind})
         if topic.name in share[topic.kind]:
             return
         share[topic.kind][topic.name] = topic
@@ -303,12 +303,12 @@ class Book(Generic[Client, Place]):
 
     def part(self, client: Client, kind: Kind, name: bytes) -> Topic[Client, Place] | None:
         """Make a client a member no more; return what it was a member of."""
-        share = self._shares.get(client)
+        share = self.shares.get(client)
         topic = share[kind].pop(name, None) if share else None
         if share is None or topic is None:
             return None
         if not any(share.values()):
-            del self._shares[client]
+            del self.shares[client]
         del topic.members[client]
         listeners = self._by_name[kind, name]
         del listeners[client]
@@ -320,17 +320,17 @@ class Book(Generic[Client, Place]):
 
     def has(self, client: Client, kind: Kind, name: bytes) -> bool:
         """Return whether a client listens to this."""
-        share = self._shares.get(client)
+        share = self.shares.get(client)
         return share is not None and name in share[kind]
 
     def names_of(self, client: Client, kind: Kind) -> list[bytes]:
         """Return what a client listens to, in the order it asked."""
-        share = self._shares.get(client)
+        share = self.shares.get(client)
         return list(share[kind]) if share else []
 
     def counts_of(self, client: Client) -> tuple[int, int, int]:
         """Return how many channels, patterns and shard channels a client listens to."""
-        share = self._shares.get(client)
+        share = self.shares.get(client)
         if share is None:
             return (0, 0, 0)
         return (len(share[Kind.CHANNEL]), len(share[Kind.PATTERN]), len(share[Kind.SHARD]))
@@ -380,7 +380,7 @@ class Book(Generic[Client, Place]):
             b"pubsub_channels": b"%d" % kinds[Kind.CHANNEL],
             b"pubsub_patterns": b"%d" % kinds[Kind.PATTERN],
             b"pubsubshard_channels": b"%d" % kinds[Kind.SHARD],
-            b"pubsub_clients": b"%d" % len(self._shares),
+            b"pubsub_clients": b"%d" % len(self.shares),
         }
 
     def names(self, kind: Kind) -> list[bytes]:

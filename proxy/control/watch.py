@@ -19,6 +19,8 @@ import structlog
 import trio
 
 from proxy.cluster.addresses import Address, AddressMap
+from proxy.cluster.changes import find_changes
+from proxy.cluster.slots import SLOT_COUNT
 from proxy.cluster.topology import (
     Topology,
     parse_cluster_nodes,
@@ -27,6 +29,7 @@ from proxy.cluster.topology import (
     supersedes,
 )
 from proxy.control.connection import Credentials, NodeConnection, expect_bytes
+from proxy.control.node_log import NodeLog
 from proxy.errors import BackendProtocolError, BackendUnavailable
 
 log = structlog.get_logger()
@@ -34,6 +37,14 @@ log = structlog.get_logger()
 # Nodes asked at once. Two that agree are enough, and one may hang.
 ASKED_AT_ONCE = 3
 ENOUGH_VIEWS = 2
+
+# A node that could not be reached and that nobody needs is tried again this often.
+AWAY_LOOK_S = 5.0  # chosen: soon enough to be seen, and nothing to a node that is down
+# While slots have no owner the map is read this often: a cluster may just be forming.
+UNCOVERED_LOOK_S = 1.0  # chosen
+# In a failover no node serves all slots for a while. Chosen: an election is over by then.
+NO_MAP_S = 3.0
+CHANGES_TOLD = 4  # in one line of the log
 
 
 async def read_view(
@@ -75,6 +86,24 @@ def routes_differ(new: Topology, current: Topology | None) -> bool:
     ]
 
 
+def log_change(before: Topology | None, topology: Topology) -> None:
+    """Log what is different in a new map; nothing if it only confirms what MOVED has said."""
+    facts = {
+        "generation": topology.generation,
+        "primaries": len(topology.primaries),
+        "nodes": len(topology.nodes),
+        "covered_slots": topology.covered_slots,
+    }
+    tell = log.info if topology.covered_slots == SLOT_COUNT else log.warning
+    if before is None:
+        tell("map read", **facts)
+    elif changes := find_changes(before, topology):
+        told = [str(change) for change in changes[:CHANGES_TOLD]]
+        if len(changes) > CHANGES_TOLD:
+            told.append(f"and {len(changes) - CHANGES_TOLD} more changes")
+        tell("map changed", changes="; ".join(told), **facts)
+
+
 class Watcher:
     """Holds the map in use and keeps it up to date.
 
@@ -85,6 +114,10 @@ class Watcher:
         on_read: Called with the map in use whenever it was read, changed or not.
         interval_s: Seconds between two refreshes while nothing happens.
         min_interval_s: Seconds between two refreshes whatever happens.
+
+    Attributes:
+        topology: The map in use; None: there is none yet.
+        refused: The last view that was no map to go by, since one was; None: there was none.
     """
 
     def __init__(
@@ -101,23 +134,31 @@ class Watcher:
         timeout_s: float,
     ) -> None:
         self.topology: Topology | None = None
+        self.refused: Topology | None = None
+        self.nodes = NodeLog()
         self.refreshes = 0
         self.failed_refreshes = 0
-        self._seeds = tuple(seeds)
-        self._credentials = credentials
+        self.seeds = tuple(seeds)
+        self.credentials = credentials
         self._address_map = address_map
         self._on_change = on_change
         self._on_moved = on_moved
         self._on_read = on_read
-        self._interval_s = interval_s
-        self._min_interval_s = min_interval_s
-        self._timeout_s = timeout_s
+        self.interval_s = interval_s
+        self.min_interval_s = min_interval_s
+        self.timeout_s = timeout_s
         self._suspected = trio.Event()
         self._last_start = -math.inf
         self._silent: dict[Address, float] = {}
-        self._problem = ""
+        self._nobody_since_s: float | None = None
+        self._is_none_told = False
         # Slots that a MOVED has given away since the map was read, and to whom.
         self._moved: dict[int, Address] = {}
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody had a map to go by when it was last asked for."""
+        return self._nobody_since_s is not None
 
     def suspect(self) -> None:
         """Have the map refreshed soon: something said that it is old."""
@@ -134,13 +175,34 @@ class Watcher:
 
     async def run(self) -> None:
         """Refresh the map for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_for_those_away)
+            while True:
+                await trio.sleep_until(self._last_start + self.min_interval_s)
+                self._last_start = trio.current_time()
+                self._suspected = trio.Event()
+                found = await self.refresh()
+                with trio.move_on_after(self._pause_s() if found else self.min_interval_s):
+                    await self._suspected.wait()
+
+    def _pause_s(self) -> float:
+        """Return how long a map that was read may do while nobody suspects it."""
+        if self.topology is not None and self.topology.covered_slots < SLOT_COUNT:
+            return min(self.interval_s, UNCOVERED_LOOK_S)
+        return self.interval_s
+
+    async def _look_for_those_away(self) -> None:
+        """Find out when a node is back that nobody needs, like a replica."""
         while True:
-            await trio.sleep_until(self._last_start + self._min_interval_s)
-            self._last_start = trio.current_time()
-            self._suspected = trio.Event()
-            found = await self.refresh()
-            with trio.move_on_after(self._interval_s if found else self._min_interval_s):
-                await self._suspected.wait()
+            await trio.sleep(AWAY_LOOK_S)
+            for address in self.nodes.away:
+                try:
+                    async with await NodeConnection.open(
+                        address, self.credentials, connect_timeout_s=self.timeout_s
+                    ):
+                        self.nodes.reached(address)
+                except (BackendUnavailable, BackendProtocolError) as problem:
+                    self.nodes.unreachable(address, str(problem))
 
     async def refresh(self) -> bool:
         """Ask for the map once; return whether any node answered with a usable view."""
@@ -149,17 +211,33 @@ class Watcher:
         while candidates:
             asked, candidates = candidates[:ASKED_AT_ONCE], candidates[ASKED_AT_ONCE:]
             if await self._ask_some(asked):
-                self._problem = ""
+                self._note_map()
+                self.refused = None
                 return True
         self.failed_refreshes += 1
+        self._note_no_map()
         return False
+
+    def _note_no_map(self) -> None:
+        now = trio.current_time()
+        if self._nobody_since_s is None:
+            self._nobody_since_s = now
+        elif not self._is_none_told and now - self._nobody_since_s > NO_MAP_S:
+            self._is_none_told = True
+            log.error("no node has a map to go by", unreachable_nodes=len(self.nodes.away))
+
+    def _note_map(self) -> None:
+        if self._is_none_told and self._nobody_since_s is not None:
+            without_s = trio.current_time() - self._nobody_since_s
+            log.info("there is a map to go by again", without_s=round(without_s, 1))
+        self._nobody_since_s, self._is_none_told = None, False
 
     def _candidates(self) -> list[Address]:
         """Return whom to ask: known nodes in any order, those that were silent last, then seeds."""
         known = [node.address for node in self.topology.nodes] if self.topology else []
         random.shuffle(known)
         known.sort(key=lambda address: self._silent.get(address, -math.inf))
-        return known + [seed for seed in self._seeds if seed not in known]
+        return known + [seed for seed in self.seeds if seed not in known]
 
     async def _ask_some(self, addresses: Sequence[Address]) -> bool:
         views = 0
@@ -168,13 +246,14 @@ class Watcher:
             nonlocal views
             try:
                 view = await read_view(
-                    address, self._credentials, self._address_map, timeout_s=self._timeout_s
+                    address, self.credentials, self._address_map, timeout_s=self.timeout_s
                 )
             except (BackendUnavailable, BackendProtocolError) as problem:
                 self._silent[address] = trio.current_time()
-                self._report(address, problem)
+                self.nodes.unreachable(address, str(problem))
                 return
             self._silent.pop(address, None)
+            self.nodes.reached(address)
             views += self._take(view)
             if views >= ENOUGH_VIEWS:
                 nursery.cancel_scope.cancel()
@@ -187,6 +266,7 @@ class Watcher:
     def _take(self, view: Topology) -> bool:
         """Use a view if it is not older than the map in use; return whether it was usable."""
         if not supersedes(view, self.topology):
+            self.refused = view
             return False
         if self._moved or routes_differ(view, self.topology):
             generation = self.topology.generation + 1 if self.topology else 1
@@ -194,28 +274,18 @@ class Watcher:
         elif self.topology is not None:
             self.topology = replace(view, generation=self.topology.generation)
         if self.topology is not None:
+            present = {node.address for node in self.topology.nodes}
+            self.nodes.forget_others(present.union(self.seeds))
             self._on_read(self.topology)
         return True
 
     def _install(self, topology: Topology) -> None:
         before, self.topology = self.topology, topology
         self._moved = {}
-        log.info(
-            "map changed" if before else "map read",
-            generation=topology.generation,
-            primaries=len(topology.primaries),
-            nodes=len(topology.nodes),
-            covered_slots=topology.covered_slots,
-        )
+        log_change(before, topology)
         self._silent = {
             address: when
             for address, when in self._silent.items()
-            if topology.node_at(address) or address in self._seeds
+            if topology.node_at(address) or address in self.seeds
         }
         self._on_change(topology)
-
-    def _report(self, address: Address, problem: Exception) -> None:
-        """Log a problem once, not at each of ten refreshes a second."""
-        if str(problem) != self._problem:
-            self._problem = str(problem)
-            log.warning("no map from node", node=str(address), problem=str(problem))

@@ -194,6 +194,7 @@ async def test_a_slow_subscriber_is_cut_and_the_others_are_not_delayed(
                 break
 
         assert served.proxy.hub.slow.cut == 1
+        assert served.engine.meter.limits["pubsub_output_limit_bytes"] == 1
         await until(lambda: len(served.engine.clients) == 1)
 
 
@@ -210,6 +211,7 @@ async def test_a_subscriber_over_the_soft_limit_is_cut_after_a_while(
             await broker.publish(b"news", b"x" * 100_000)
 
         await until(lambda: served.proxy.hub.slow.cut == 1)
+        assert served.engine.meter.limits["pubsub_output_soft_bytes"] == 1
 
 
 async def test_a_client_may_not_subscribe_to_more_than_the_limit(cluster: FakeCluster) -> None:

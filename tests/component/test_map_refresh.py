@@ -8,7 +8,7 @@ import trio
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
 
-from proxy.cluster.slots import key_slot
+from proxy.cluster.slots import SLOT_COUNT, key_slot
 from proxy.resp.encode import encode_command
 
 
@@ -59,6 +59,21 @@ async def test_a_refresh_that_hangs_is_the_only_one(cluster: FakeCluster) -> Non
         assert count_reads(cluster) == before + 3
         for each in held:
             each.let_go()
+
+
+async def test_slots_without_an_owner_are_looked_for_soon(cluster: FakeCluster) -> None:
+    first, last, _ = cluster.ranges()[0]
+    for node in cluster.nodes:
+        node.view = cluster.nodes_text(node).replace(b" %d-%d" % (first, last), b"")
+    async with serve(cluster, cluster={"refresh_interval_s": 3600}) as served:
+        watcher = served.proxy.watcher
+        await until(lambda: watcher.topology is not None)
+        assert watcher.topology.covered_slots == SLOT_COUNT - last - 1
+
+        for node in cluster.nodes:
+            node.view = b""
+
+        await until(lambda: watcher.topology.covered_slots == SLOT_COUNT)
 
 
 async def test_each_sign_of_an_old_map_asks_for_a_refresh(
