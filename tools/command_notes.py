@@ -71,4 +71,5 @@ NOTES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Says that there is one primary without replicas.", ("role",)),
     ("Of all nodes, in one list.", ("slowlog|get", "latency|latest", "commandlog|get")),
     ("The oldest of the shards' saves.", ("lastsave",)),
+    ("No server's: what the proxy tells of itself, see [PROXY](proxy-command.md).", ("proxy",)),
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 from command_notes import NOTES
 
 from proxy.commands.overrides import DENIED_BY_DEFAULT
+from proxy.commands.own import own_rows
 from proxy.commands.spec import CommandSpec, Merge, Road
 from proxy.commands.table import compile_table, is_denied, snapshot_table
 from proxy.resp.decode import decode
@@ -69,8 +70,8 @@ def render() -> str:
     """Return the text of the page."""
     valkey_reply = decode(gzip.decompress(VALKEY_REPLY.read_bytes()))
     engines = {
-        "Redis 7.0": _by_name(snapshot_table()),
-        "Valkey 9.1": _by_name(compile_table(valkey_reply, DENIED_BY_DEFAULT)),
+        "Redis 7.0": _by_name((*snapshot_table(), *own_rows())),
+        "Valkey 9.1": _by_name((*compile_table(valkey_reply, DENIED_BY_DEFAULT), *own_rows())),
     }
     notes = {name: words for words, names in NOTES for name in names}
     names = sorted(set().union(*engines.values()))

@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from proxy.config.values import Account, Secrets, Table, read_secret
+from proxy.config.values import Account, Secrets, Table, Words, read_secret
 from proxy.errors import ConfigError
 
 
@@ -34,6 +34,15 @@ class Listen(Table):
     """How many clients may be connected; the next one gets an error. Redis's own default."""
     tcp_keepalive_s: int = Field(default=300, ge=0, le=32767)
     """Ask an idle client's kernel after this many seconds if it lives; 0 never. As Redis."""
+    reuse_port: bool = False
+    """Share the port with other processes that say so too; the kernel spreads connections."""
+    drain_delay_s: NonNegativeFloat = 0.0
+    """Before stopping, serve on for so long while /readyz says no; for Kubernetes' endpoints."""
+    # Half of what Kubernetes grants (30 s), less the time that the address may still be in use.
+    drain_s: NonNegativeFloat = 10.0
+    """When stopping, let requests in flight finish for so long; then end all the same."""
+    drain_linger_s: NonNegativeFloat = 1.0
+    """How long of it clients in MULTI or a blocking command have to come to an end of that."""
 
 
 class Clients(Account):
@@ -45,6 +54,8 @@ class Clients(Account):
     """More users: name to password, or "sha256:" and its digest, or "file:" and a path."""
     acl: Literal["users", "pass"] = "users"
     """Who knows the users: these settings; or the servers, whose ACLs then hold for each client."""
+    admins: Words = ()
+    """Users who may use all of PROXY, not only HELP and EXPLAIN; empty: everyone may."""
     expose_cluster: bool = False
     """Let the cluster answer CLUSTER commands that only read; else: support disabled."""
     idle_timeout_s: NonNegativeFloat = 0.0

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from proxy.config.values import Table, read_secret
+from proxy.errors import ConfigError
 
 
 class Admin(Table):
@@ -47,6 +48,21 @@ class Admin(Table):
             read_secret(path)
         return path
 
+    def read_token(self) -> str:
+        """Return the token; empty if there is none. A file is read anew each time.
+
+        Raises:
+            ConfigError: The file has gone since the settings were loaded.
+        """
+        if self.token_file is None:
+            return self.token.get_secret_value()
+        try:
+            return read_secret(self.token_file)
+        except ValueError as problem:
+            raise ConfigError(
+                key="admin.token_file", given=repr(str(self.token_file)), allowed=str(problem)
+            ) from None
+
 
 class Insight(Table):
     """What the proxy notes of the traffic for PROXY, the dashboard and the log."""
@@ -55,7 +71,7 @@ class Insight(Table):
     """A request that takes longer is kept in the slow log; 0 keeps none. As Redis."""
     slow_log_length: PositiveInt = 128
     """How many slow requests are kept. As Redis."""
-    sample_every: NonNegativeInt = 200
+    sample_every: NonNegativeInt = 400
     """One request in so many is looked at closely: hot keys, access log, traces; 0 none."""
     hot_keys: PositiveInt = 100
     """How many of the most used keys are told apart."""

@@ -14,6 +14,7 @@ ACL DELUSER has its effect; other clients' commands are never sent in its name.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -68,7 +69,7 @@ class PassedUsers:
         pools.newcomer = Credentials()
         pools.on_doubt = self._doubt
         self._pools = pools
-        self._doorman = doorman
+        self.doorman = doorman
         self._verified: tuple[bytes, bytes] | None = None
         self._doubts_send, self._doubts_receive = trio.open_memory_channel[Lane](DOUBTS_WAITING)
         self._doubted: dict[Lane, bool] = {}  # True: again, since it was asked about
@@ -76,7 +77,7 @@ class PassedUsers:
     @property
     def is_required(self) -> bool:
         """Whether the servers' default user has a password."""
-        return not self._doorman.look()
+        return not self.doorman.look()
 
     def has_user(self, user: bytes) -> bool:
         """Return True: the servers' users are not known here."""
@@ -96,9 +97,9 @@ class PassedUsers:
             Whose connections to use from now on; or the servers' error frame.
         """
         try:
-            answer = await self._doorman.check(words)
+            answer = await self.doorman.check(words)
         except BackendUnavailable:
-            return replies_lanes.login_unchecked(self._doorman.timeout_s)
+            return replies_lanes.login_unchecked(self.doorman.timeout_s)
         if answer != OK:
             return answer
         login = (words[0], words[1]) if len(words) == 2 else (DEFAULT_USER, words[0])
@@ -111,17 +112,14 @@ class PassedUsers:
     async def open(self) -> None:
         """Learn whether clients need a password. Before the first client."""
         while True:
-            try:
-                await self._doorman.probe()
-            except BackendUnavailable as problem:
-                log.warning("nobody says whether clients need a password", problem=str(problem))
-            else:
+            with suppress(BackendUnavailable):
+                await self.doorman.probe()
                 return
 
     async def run(self) -> None:
         """Look after users whose connections have broken, for ever."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._doorman.run)
+            nursery.start_soon(self.doorman.run)
             async for lane in self._doubts_receive:
                 nursery.start_soon(self._ask_again, lane)
 
@@ -138,7 +136,7 @@ class PassedUsers:
         try:
             while self._doubted[lane]:
                 self._doubted[lane] = False
-                answer = await self._doorman.check(credentials.words)
+                answer = await self.doorman.check(credentials.words)
                 if answer.startswith(b"-WRONGPASS"):
                     self._pools.refuse_user(credentials, answer[1:-2])
                 await trio.sleep(DOUBT_INTERVAL_S)
@@ -154,10 +152,10 @@ def dismiss_clients(engine: Engine, lane: Lane, problem: BackendRefused) -> None
     What they still wait for is answered first, by the nodes or with the refusal; not what
     a blocked client waits for.
     """
-    for client in list(engine.clients.values()):
-        if client.lane is not lane:
-            continue
-        log.warning("client's user refused", client=client.id, problem=str(problem))
+    dismissed = [client for client in engine.clients.values() if client.lane is lane]
+    if dismissed:
+        log.warning("clients of a user refused", clients=len(dismissed), problem=str(problem))
+    for client in dismissed:
         if client.output_bytes or (client.in_flight and not client.leaves_at_end):
             client.close_after_reply()
         else:

@@ -58,6 +58,7 @@ class Across:
         setting: What is done across slots.
         nodes: Who is asked.
         find_lane: Returns the lane that all clients of a kind share.
+        note_limit: Counts a limit that was hit, by its name.
         limit_bytes: What one command may copy.
         timeout_s: How long one command may take.
     """
@@ -68,15 +69,17 @@ class Across:
         setting: Setting,
         nodes: Asker,
         find_lane: Callable[[LaneKey], Lane],
+        note_limit: Callable[[str], object],
         limit_bytes: int,
         timeout_s: float,
     ) -> None:
-        self._setting = setting
+        self.setting = setting
         self._nodes = nodes
         self._find_lane = find_lane
-        self._limit_bytes = limit_bytes
-        self._timeout_s = timeout_s
-        self._budget = Budget(COPIES_AT_ONCE * limit_bytes)
+        self._note_limit = note_limit
+        self.limit_bytes = limit_bytes
+        self.timeout_s = timeout_s
+        self.budget = Budget(COPIES_AT_ONCE * limit_bytes)
         self._turns = _Turns()
 
     async def run(self) -> None:
@@ -92,7 +95,7 @@ class Across:
         if manner_of(spec, keys) is Manner.REFUSED:
             return replies.cross_slot(spec.name)
         needed: Setting = "all" if spec.is_write else "reads"
-        if self._setting not in (needed, "all"):
+        if self.setting not in (needed, "all"):
             return say.cross_slot_by_setting(spec.name, needed=needed.encode())
         if len(keys) > KEY_LIMIT:
             return say.across_too_many_keys(spec.name, found=len(keys), limit=KEY_LIMIT)
@@ -118,8 +121,9 @@ class Across:
             lane=shared,
             own_lane=lane if key.credentials is None else shared,
             nodes=self._nodes,
-            limit_bytes=self._limit_bytes,
-            budget=self._budget,
+            limit_bytes=self.limit_bytes,
+            budget=self.budget,
+            note_limit=self._note_limit,
         )
         job = _Job(work)
         self._nursery.start_soon(self._do, job)
@@ -129,9 +133,9 @@ class Across:
     async def _do(self, job: _Job) -> None:
         work = job.work
         tell = say.across_write_too_late if work.spec.is_write else say.across_read_too_late
-        job.reply = tell(work.spec.name, self._timeout_s)
+        job.reply = tell(work.spec.name, self.timeout_s)
         try:
-            with trio.move_on_after(self._timeout_s):
+            with trio.move_on_after(self.timeout_s):
                 async with self._turns.of(work):
                     job.reply = await DO[manner_of(work.spec, work.keys)](work)
         except Exception:  # a bug met by one client must not end all of them

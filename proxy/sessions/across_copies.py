@@ -28,7 +28,6 @@ import trio
 
 from proxy.cluster.slots import SLOT_COUNT, key_slot
 from proxy.dataplane.frames import split_array
-from proxy.resp import replies_across as replies
 from proxy.resp.decode import is_error, is_null
 from proxy.sessions.across_plan import replace_keys
 from proxy.sessions.across_work import (
@@ -102,7 +101,7 @@ async def _run_in(here: int, work: Work, sizes: dict[bytes, int], *, with_ttl: b
     elsewhere = {name: size for name, size in sizes.items() if key_slot(name) != here}
     total = sum(elsewhere.values())
     if total > work.limit_bytes:
-        return _too_big(work, total)
+        return work.too_big(total)
     async with work.budget.hold(total):
         return await _copy_and_run(here, work, elsewhere, with_ttl=with_ttl)
 
@@ -115,7 +114,7 @@ async def _copy_and_run(
         return copies
     total = sum(len(copy.payload) for copy in copies.values())
     if total > work.limit_bytes:
-        return _too_big(work, total)
+        return work.too_big(total)
     # A key that does not exist gets a temporary name too, under which nothing is.
     name_of = temporary_names(here)
     aliases = {name: name_of(number) for number, name in enumerate(elsewhere)}
@@ -221,9 +220,3 @@ def _heaviest_slot(sizes: dict[bytes, int]) -> int:
 
 def _bounded(ttl_ms: int) -> int:
     return min(ttl_ms or TEMPORARY_MS, TEMPORARY_MS)
-
-
-def _too_big(work: Work, found_bytes: int) -> bytes:
-    return replies.across_too_big(
-        work.spec.name, found_bytes=found_bytes, limit_bytes=work.limit_bytes
-    )

@@ -139,9 +139,7 @@ async def move_key(work: Work) -> bytes:
             return found
         size = 0 if is_null(found) else int(found[1:])
         if size > work.limit_bytes:
-            return replies.across_too_big(
-                work.spec.name, found_bytes=size, limit_bytes=work.limit_bytes
-            )
+            return work.too_big(size)
         async with work.budget.hold(size):
             answer = await _copy_and_remove(work)
         if answer is not None:

@@ -17,6 +17,7 @@ from proxy.cluster.tags import TEMPORARY_PREFIX, tag_in_slot
 from proxy.commands.spec import CommandSpec
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane
+from proxy.resp import replies_across as replies
 from proxy.resp.decode import is_error
 from proxy.sessions.across_plan import Key
 
@@ -50,7 +51,7 @@ class Budget:
     """
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._turn = trio.Lock()  # first come, first served
         self._freed = trio.Event()
         self.used_bytes = 0
@@ -59,7 +60,7 @@ class Budget:
     async def hold(self, size_bytes: int) -> AsyncIterator[None]:
         """Wait for room, and have it while the block lasts."""
         async with self._turn:
-            while self.used_bytes and self.used_bytes + size_bytes > self._limit_bytes:
+            while self.used_bytes and self.used_bytes + size_bytes > self.limit_bytes:
                 await self._freed.wait()
             self.used_bytes += size_bytes
         try:
@@ -86,6 +87,14 @@ class Work:
     limit_bytes: int
     """What it may copy."""
     budget: Budget
+    note_limit: Callable[[str], object]
+
+    def too_big(self, found_bytes: int) -> bytes:
+        """Return the error for more than it may copy, and have it counted."""
+        self.note_limit("cross_slot_limit_bytes")
+        return replies.across_too_big(
+            self.spec.name, found_bytes=found_bytes, limit_bytes=self.limit_bytes
+        )
 
     async def ask(self, slot: int, *args: bytes, is_write: bool = True) -> bytes:
         """Return the raw reply frame to one request for a slot."""

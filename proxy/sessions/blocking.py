@@ -34,6 +34,7 @@ from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Action
 from proxy.dataplane.lane import Lane, Pipeline
 from proxy.errors import BackendUnavailable
+from proxy.resp.decode import error_code
 from proxy.resp.encode import encode_command
 from proxy.sessions import blocking_words as words
 from proxy.sessions.blocking_pops import ATTEMPT_S
@@ -290,7 +291,7 @@ class Blocking:
                     self.give_back(held.lane, held.name, held.args, frame)
                     held.private.keep()
         except BackendUnavailable as problem:
-            log.info("nobody knows what a client that left was served", problem=str(problem))
+            log.warning("nobody knows what a client that left was served", problem=str(problem))
         finally:
             self._lingering -= 1
 
@@ -326,8 +327,8 @@ class Blocking:
             log.error(
                 "an element popped for a client that left could not be put back",
                 command=name,
-                key=command[1],
-                answer=reply,
+                slot=key_slot(command[1]),
+                answer=error_code(reply),
             )
 
         self.engine.ask(

@@ -81,16 +81,24 @@ def _wait_for(
     if name in words.STREAMS:
         return StreamsWait(room, room.nodes, lane, name=name, args=args, taken_at=taken_at)
     if name in words.MOVES:
-        at_once = words.moving_at_once(name, args)
-        row = desk.engine.command_table.get(at_once[0].lower())
-        if row is None or desk.across.refuse(row, at_once) is not None:
-            return replies_across.cross_slot_by_setting(name, needed=b"all")
-        move = partial(desk.across.serve, lane, row, at_once)
+        found = find_move(desk, name, args)
+        if isinstance(found, bytes):
+            return found
+        move = partial(desk.across.serve, lane, *found)
         return MoveWait(room, lane, name=name, args=args, move=move, taken_at=taken_at)
     looks_again = speaks_valkey(desk) or not desk.server_version.startswith((b"6.", b"7.0."))
     return PopsWait(
         room, lane, name=name, args=args, keys=keys, taken_at=taken_at, looks_again=looks_again
     )
+
+
+def find_move(desk: Front, name: bytes, args: list[bytes]) -> tuple[Command, list[bytes]] | bytes:
+    """Return the move between slots that does at once what BLMOVE waits for, or its refusal."""
+    at_once = words.moving_at_once(name, args)
+    row = desk.engine.command_table.get(at_once[0].lower())
+    if row is None or desk.across.refuse(row, at_once) is not None:
+        return replies_across.cross_slot_by_setting(name, needed=b"all")
+    return row, at_once
 
 
 async def _forward(

@@ -233,7 +233,7 @@ class SlotWait:
         except BackendUnavailable as problem:
             if isinstance(problem, BackendRefused) and not key_of(self._lane).is_own:
                 raise
-            log.info("a blocked client goes on elsewhere", problem=str(problem))
+            log.debug("a blocked client goes on elsewhere", problem=str(problem))
             await self._pause()
             return None
         if trio.current_time() - began > LONGEST_PAUSE_S:

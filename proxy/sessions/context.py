@@ -8,11 +8,14 @@ them. Nothing here is implemented; ``control`` and ``dataplane`` do that.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.cluster.topology import Node, Topology
 from proxy.sessions.state import ClientState
 from proxy.sessions.tracking_options import Tracking
+
+if TYPE_CHECKING:
+    from proxy.sessions.proxy_command import ProxyRoom
 
 REPLY_ON = 0
 REPLY_OFF = 1
@@ -147,6 +150,14 @@ class LocalContext(Protocol):
     @property
     def passes_users(self) -> bool:
         """Setting: the servers decide about users."""
+
+    @property
+    def admins(self) -> frozenset[bytes]:
+        """Setting: users who may see what concerns others with PROXY; empty: all."""
+
+    @property
+    def proxy(self) -> ProxyRoom:
+        """What the proxy knows of itself."""
 
     @property
     def pause(self) -> Pausing:

@@ -88,7 +88,6 @@ class Desk(LocalDesk):
         install_commands: Installer,
         ask_unknown: bool,
         denied: frozenset[bytes],
-        max_clients: int,
         timeout_s: float,
         transactions: TransactionRules,
         across: Across,
@@ -114,11 +113,10 @@ class Desk(LocalDesk):
             expose_cluster=expose_cluster,
         )
         self._install_commands = install_commands
-        self._ask_unknown = ask_unknown
-        self._denied = denied
-        self._tasks = PuntTasks(
+        self.ask_unknown = ask_unknown
+        self.denied = denied
+        self.tasks = PuntTasks(
             engine=engine,
-            max_clients=max_clients,
             timeout_s=timeout_s,
             on_answered=self.reply_was_made,
         )
@@ -131,10 +129,11 @@ class Desk(LocalDesk):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.trackers.run)
             nursery.start_soon(self.pause.run)
-            nursery.start_soon(self._tasks.run)
+            nursery.start_soon(self.tasks.run)
 
-    def note_server(self, info: object) -> None:
-        """Take over name and version of the servers from INFO, for HELLO."""
+    def note_server(self, info: object, databases: object) -> None:
+        """Take over what the servers are from INFO, and how many databases they have."""
+        self.note_databases(databases)
         if not isinstance(info, bytes):
             return
         fields = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
@@ -168,7 +167,7 @@ class Desk(LocalDesk):
             case Punt.UNKNOWN:
                 self.start(client, self._serve_unknown(client, args))
             case Punt.ARITY if command is not None:
-                return _miscounted(command, args)
+                return miscounted(command, args)
             case Punt.CROSS_SLOT if command is not None:
                 return self.serve_across(client, command, args)
             case _ if command is not None:
@@ -190,12 +189,12 @@ class Desk(LocalDesk):
             client.is_gated = not client.state.authenticated
         return reply
 
-    def refuse(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
+    def refuse(self, command: Command | None, args: list[bytes]) -> bytes | None:
         """Return the error for a request that no server would begin to run, or None."""
         if command is None:
             return replies.unknown_command(args[0], args[1:])
         if not command.spec.takes(len(args)):
-            return _miscounted(command, args)
+            return miscounted(command, args)
         return self._deny(command) if command.spec.road is Road.DENIED else None
 
     def serve(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
@@ -253,7 +252,7 @@ class Desk(LocalDesk):
     def _deny(self, command: Command) -> bytes:
         if command.name.startswith(b"cluster|") and not self.expose_cluster:
             return replies.cluster_disabled()
-        if is_denied(command.name, self._denied):
+        if is_denied(command.name, self.denied):
             return replies.denied(command.name)
         return replies.unsupported(command.name)
 
@@ -278,23 +277,23 @@ class Desk(LocalDesk):
 
     def start(self, client: Client, work: Awaitable[bytes | None]) -> None:
         """Run a task whose result is the reply to the client's open request."""
-        self._tasks.start(client, work)
+        self.tasks.start(client, work)
 
     async def answer(self, client: Client, command: Command, args: list[bytes]) -> bytes:
         """Return the reply to a request that is part of another, and not the client's open one."""
-        with self._tasks.diverted(client) as works:
+        with self.tasks.diverted(client) as works:
             reply = self.serve(client, command, args)
         for work in works:
-            reply = await self._tasks.outcome(client, work)
+            reply = await self.tasks.outcome(client, work)
         return reply or replies.internal_error()
 
     def is_part_of_another(self, client: Client) -> bool:
         """Return whether the request that is being served is part of another (``answer``)."""
-        return self._tasks.is_diverted(client)
+        return self.tasks.is_diverted(client)
 
     async def _serve_unknown(self, client: Client, args: list[bytes]) -> bytes | None:
         """Serve a command without a row: one of a new module, or of nobody."""
-        if not self._ask_unknown:
+        if not self.ask_unknown:
             return replies.unknown_command(args[0], args[1:])
         if await self.learn(client, args):
             return await self._serve_by_getkeys(client, None, args)
@@ -306,7 +305,7 @@ class Desk(LocalDesk):
 
         Then a module has been loaded since, and the table is made anew.
         """
-        if not self._ask_unknown:
+        if not self.ask_unknown:
             return False
         node = self.any_node(client)
         known = decode(await self.nodes.call(node, b"COMMAND", b"INFO", args[0]))
@@ -365,10 +364,10 @@ class Desk(LocalDesk):
         if client.state.watch is not None:
             client.state.watch.end()
         self.trackers.forget(client)
-        self._tasks.forget(client)
+        self.tasks.forget(client)
 
 
-def _miscounted(command: Command, args: list[bytes]) -> bytes:
+def miscounted(command: Command, args: list[bytes]) -> bytes:
     """Say what a server says to too few or too many arguments, or to a last key cut short."""
     is_cut_short = command.spec.takes(len(args))
     if is_cut_short and any(keys.is_keynum for keys in command.spec.key_specs):

@@ -16,6 +16,7 @@ from proxy.sessions.cluster_command import cluster_command
 from proxy.sessions.command_command import command_command
 from proxy.sessions.context import AsyncHandler, SyncHandler
 from proxy.sessions.forward import ask_any_node, list_functions, tell_user
+from proxy.sessions.proxy_command import proxy_command
 
 SYNC: dict[bytes, SyncHandler] = {
     b"asking": basic.asking,
@@ -27,6 +28,7 @@ SYNC: dict[bytes, SyncHandler] = {
     b"exec": basic.exec_without_multi,
     b"hello": handshake.hello,
     b"ping": basic.ping,
+    b"proxy": proxy_command,
     b"quit": handshake.quit_connection,
     b"readonly": basic.read_mode,
     b"readwrite": basic.read_mode,

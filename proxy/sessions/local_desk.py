@@ -29,6 +29,7 @@ from proxy.sessions.accounts import Accounts, PassedUsers, dismiss_clients, gate
 from proxy.sessions.blocking import Blocking
 from proxy.sessions.context import ClientView
 from proxy.sessions.pause import Pause
+from proxy.sessions.proxy_command import ProxyRoom
 from proxy.sessions.tracking import Trackers
 from proxy.sessions.tracking_options import Tracking
 
@@ -41,6 +42,8 @@ class LocalDesk(ABC):
     """What local handlers may ask of the proxy (``context.LocalContext``)."""
 
     blocking: Blocking
+    proxy: ProxyRoom
+    """Given later: it looks at the desk too."""
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class LocalDesk(ABC):
         self.pools = pools
         self.accounts = accounts
         self.expose_cluster = expose_cluster
+        self.admins: frozenset[bytes] = frozenset()
         self.server_name = b"redis"
         self.server_version = b"7.0.0"
         self.databases = 1

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from proxy.commands.secrets import hide_secrets
 from proxy.commands.spec import Road
 from proxy.control.pools import key_of
 from proxy.control.slow_readers import SlowReaders
@@ -32,7 +34,6 @@ from proxy.sessions.local import BEFORE_AUTH
 if TYPE_CHECKING:
     from proxy.sessions.roads import Front
 
-REDACTED = b"(redacted)"
 # Kept of one transaction until EXEC; with more of it, only EXEC is shown.
 QUEUED_LIMIT_BYTES = 16 << 20  # chosen
 ARGUMENT_BYTES = 40  # what an argument costs beside its bytes
@@ -141,7 +142,7 @@ class Monitors:
         for each in shown:
             row = _row(self._engine, each)
             if row is not None and b"admin" not in row.spec.flags:
-                self._write(client, redact(row.name, each))
+                self._write(client, hide_secrets(row.spec, each))
 
     def _has_run(self, client: Client, command: Command, args: list[bytes]) -> bool:
         """Return whether a server would have begun to run it."""
@@ -151,7 +152,7 @@ class Monitors:
             return False
         return may_run(client, command)
 
-    def _write(self, client: Client, args: list[bytes]) -> None:
+    def _write(self, client: Client, args: Sequence[bytes]) -> None:
         address = self._addresses.get(client)
         if address is None:
             address = self._addresses[client] = client.address.encode()
@@ -167,7 +168,7 @@ class Monitors:
                 self._slow.watch(each)
 
 
-def describe(args: list[bytes], *, microseconds: int, source: bytes, database: int) -> bytes:
+def describe(args: Sequence[bytes], *, microseconds: int, source: bytes, database: int) -> bytes:
     """Return the line of one command.
 
     Source: ``replicationFeedMonitors`` and ``sdscatrepr`` of Redis 7.0; compared with
@@ -181,20 +182,6 @@ def describe(args: list[bytes], *, microseconds: int, source: bytes, database: i
 def _escape(found: re.Match[bytes]) -> bytes:
     byte = found.group()
     return _ESCAPES.get(byte) or b"\\x%02x" % byte[0]
-
-
-def redact(name: bytes, args: list[bytes]) -> list[bytes]:
-    """Return the arguments of a command without secrets."""
-    if name == b"auth":
-        return [args[0], *([REDACTED] * (len(args) - 1))]
-    if name not in {b"hello", b"migrate"}:
-        return args
-    shown = list(args)
-    for place, arg in enumerate(args[2:], start=2):
-        secrets = {b"AUTH": 2 if name == b"hello" else 1, b"AUTH2": 2}.get(arg.upper(), 0)
-        for secret in range(place + 1, min(place + 1 + secrets, len(args))):
-            shown[secret] = REDACTED
-    return shown
 
 
 def _row(engine: Engine, args: list[bytes]) -> Command | None:

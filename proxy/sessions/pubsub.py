@@ -54,6 +54,7 @@ def subscribe(front: Front, client: Client, command: Command, args: list[bytes])
     book = front.hub.book
     names = [name for name in dict.fromkeys(args[1:]) if not book.has(client, kind, name)]
     if sum(book.counts_of(client)) + len(names) > front.subscription_limit:
+        front.engine.meter.note_limit("client_subscription_limit")
         return replies.limit_reached(b"limits.client_subscription_limit", front.subscription_limit)
     subscribing = _Subscribing(front, client, kind, args[1:])
     if subscribing.begin(names):

@@ -19,13 +19,14 @@ from proxy.resp import replies, replies_lanes
 
 log = structlog.get_logger()
 
+MAX_WAITING = 1_000_000  # each client has one at most, so this is never reached
+
 
 class PuntTasks:
     """Runs what brings a reply later.
 
     Args:
         engine: Where the replies go.
-        max_clients: As many tasks may wait to be begun.
         timeout_s: ``cluster.request_timeout_s``, for the texts that name it.
         on_answered: Called with each client that got its reply.
     """
@@ -34,16 +35,15 @@ class PuntTasks:
         self,
         *,
         engine: Engine,
-        max_clients: int,
         timeout_s: float,
         on_answered: Callable[[Client], None],
     ) -> None:
         self._engine = engine
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._on_answered = on_answered
         self._send, self._receive = trio.open_memory_channel[
             tuple[Client, Awaitable[bytes | None]]
-        ](max_clients)
+        ](MAX_WAITING)
         self._diverted: dict[Client, list[Awaitable[bytes | None]]] = {}
         self._scopes: dict[Client, trio.CancelScope] = {}
 
@@ -88,11 +88,11 @@ class PuntTasks:
         except BackendRefused as problem:
             return replies_lanes.user_refused(problem.node, problem.words)
         except BackendUnavailable as problem:
-            log.warning("no reply from the cluster", problem=str(problem))
+            log.debug("no reply from the cluster", problem=str(problem))
             return (
                 replies.lost_write("the cluster")
                 if problem.sent
-                else replies.never_sent(None, self._timeout_s)
+                else replies.never_sent(None, self.timeout_s)
             )
         except BackendProtocolError:
             log.exception("a server's answer cannot be read")

@@ -17,7 +17,8 @@ Cost: about 10 us a queued command (CPython 3.11): a punt, and its row's checks;
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.commands.spec import Road
 from proxy.dataplane.client import Client
@@ -27,7 +28,7 @@ from proxy.resp import replies
 from proxy.resp import replies_transactions as say
 from proxy.resp.decode import decode
 from proxy.resp.encode import array
-from proxy.sessions.context import speaks_valkey
+from proxy.sessions.context import LocalContext, speaks_valkey
 from proxy.sessions.transaction_plan import Block, plan
 from proxy.sessions.transaction_queue import ScriptNames, TransactionQueue
 from proxy.sessions.transaction_run import COMMANDS_A_TURN, TransactionRun, receivers_of
@@ -55,7 +56,11 @@ class Transaction:
         self._client = client
         self._watch = client.state.watch
         self._watched_slot = None if self._watch is None else self._watch.slot
-        self._queue = TransactionQueue(front.transactions, self._watched_slot)
+        self._queue = TransactionQueue(
+            front.transactions,
+            self._watched_slot,
+            on_full=partial(front.engine.meter.note_limit, "transaction_limit_bytes"),
+        )
         client.state.queue = self._queue
         self._asker: Client | None = None
 
@@ -76,10 +81,10 @@ class Transaction:
         if command is None:
             self._front.start(client, self._queue_unknown(args))
             return None
-        error = self._misplaced(command, args)
+        error = misplaced(command, args)
         if error is not None:
             return error
-        error = self._refusal(command, args)
+        error = refusal_in_transaction(self._front, command, args)
         if error is not None:
             return self._queue.refuse(error)
         if command.spec.road is Road.ASK_SERVER:
@@ -93,27 +98,7 @@ class Transaction:
         if self._asker is not None:
             self._front.engine.forget(self._asker)
 
-    # ---- what a server checks before it queues ---------------------------------------------
-
-    def _misplaced(self, command: Command, args: list[bytes]) -> bytes | None:
-        """Return Redis's error for MULTI and WATCH here, which leaves the transaction alone."""
-        if command.name not in (b"multi", b"watch"):
-            return None
-        if b"no_multi" in command.spec.flags or not command.spec.takes(len(args)):
-            return None
-        return say.nested_multi() if command.name == b"multi" else say.watch_inside_multi()
-
-    def _refusal(self, command: Command, args: list[bytes]) -> bytes | None:
-        spec = command.spec
-        if spec.takes(len(args)):
-            if spec.is_container and len(args) > 1:
-                return replies.unknown_subcommand(args[0], args[1])
-            if b"no_multi" in spec.flags or spec.name in _NEVER_QUEUED:
-                names_it = speaks_valkey(self._front)
-                return say.not_in_transaction(spec.name, names_it=names_it)
-            if spec.name.startswith(b"cluster|") and not self._front.expose_cluster:
-                return None  # the server's answer to these is an element of EXEC's array
-        return self._front.refuse(self._client, command, args)
+    # ---- what only a server can tell ----------------------------------------------------------
 
     async def _queue_unknown(self, args: list[bytes]) -> bytes:
         """Queue a command of a module that was loaded after the table was made, if it is one."""
@@ -123,7 +108,7 @@ class Transaction:
                 command, _ = self._front.engine.command_table.key_places(*args)
         if command is None:
             return self._queue.refuse(replies.unknown_command(args[0], args[1:]))
-        error = self._refusal(command, args)
+        error = refusal_in_transaction(self._front, command, args)
         if error is not None:
             return self._queue.refuse(error)
         return await self._queue_by_getkeys(command, args)
@@ -190,3 +175,35 @@ class Transaction:
             replies=block.replies,
             number=self._client.id,
         )
+
+
+# ---- what a server checks before it queues -------------------------------------------------
+
+
+class Rules(LocalContext, Protocol):
+    """What these checks need of the desk."""
+
+    def refuse(self, command: Command | None, args: list[bytes]) -> bytes | None:
+        """Return the error for a request that no server would begin to run, or None."""
+
+
+def misplaced(command: Command, args: list[bytes]) -> bytes | None:
+    """Return Redis's error for MULTI and WATCH here, which leaves the transaction alone."""
+    if command.name not in (b"multi", b"watch"):
+        return None
+    if b"no_multi" in command.spec.flags or not command.spec.takes(len(args)):
+        return None
+    return say.nested_multi() if command.name == b"multi" else say.watch_inside_multi()
+
+
+def refusal_in_transaction(rules: Rules, command: Command, args: list[bytes]) -> bytes | None:
+    """Return the error for a command that a server would not queue, or None."""
+    spec = command.spec
+    if spec.takes(len(args)):
+        if spec.is_container and len(args) > 1:
+            return replies.unknown_subcommand(args[0], args[1])
+        if b"no_multi" in spec.flags or spec.name in _NEVER_QUEUED:
+            return say.not_in_transaction(spec.name, names_it=speaks_valkey(rules))
+        if spec.name.startswith(b"cluster|") and not rules.expose_cluster:
+            return None  # the server's answer to these is an element of EXEC's array
+    return rules.refuse(command, args)

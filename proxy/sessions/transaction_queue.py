@@ -10,7 +10,7 @@ Cost: about 5 us a command (CPython 3.11), its bytes, and some small objects for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from proxy.commands.spec import CommandSpec, Road
@@ -80,14 +80,21 @@ class TransactionQueue:
 
     Args:
         watched_slot: The slot of the keys that WATCH named; None: there are none.
+        on_full: Called when ``limits.transaction_limit_bytes`` is reached.
     """
 
-    def __init__(self, rules: TransactionRules, watched_slot: int | None = None) -> None:
+    def __init__(
+        self,
+        rules: TransactionRules,
+        watched_slot: int | None = None,
+        on_full: Callable[[], object] = lambda: None,
+    ) -> None:
         self.entries: list[Entry] = []
         self.is_dirty = False
         self.bytes = 0
         self._rules = rules
         self._slot = watched_slot
+        self._on_full = on_full
 
     def refuse(self, error: bytes) -> bytes:
         """Return the error of a command that is not queued; EXEC will run nothing."""
@@ -116,6 +123,7 @@ class TransactionQueue:
             return say.QUEUED  # as a server: why keep what will not run
         self.bytes += ENTRY_BYTES + ARGUMENT_BYTES * len(words) + sum(map(len, words))
         if self.bytes > self._rules.limit_bytes:
+            self._on_full()
             return self.refuse(say.transaction_too_big(self._rules.limit_bytes))
         self.entries.append(Entry(spec, words, parts))
         return say.QUEUED

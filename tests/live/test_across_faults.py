@@ -160,7 +160,7 @@ def run(nodes: FailingNodes, spec: CommandSpec, args: list[bytes]) -> bytes | No
     """Return the reply to a command; None: the proxy has died."""
     keys = find_keys(spec, args)
     lane = Lane(2)
-    work = Work(spec, args, keys, lane, lane, nodes, 1 << 20, Budget(1 << 20))
+    work = Work(spec, args, keys, lane, lane, nodes, 1 << 20, Budget(1 << 20), str)
     reply: bytes | None = None
     try:
         reply = trio.run(DO[manner_of(spec, keys)], work)

@@ -299,6 +299,7 @@ async def test_the_limit_of_what_is_queued_is_said_by_name(cluster: Transactiona
         assert await client.call("EXEC") == say.exec_aborted()
 
         assert await client.call("GET", KEY) == b"$-1\r\n"
+        assert served.engine.meter.limits["transaction_limit_bytes"] == 1
 
 
 async def test_a_denied_command_spoils_the_transaction(served: Served) -> None:
