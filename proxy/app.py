@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 import structlog
 import trio
 
+from proxy.admin.port import AdminPort, Orders
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Topology
-from proxy.commands.overrides import DENIED_BY_DEFAULT, DENIED_TO_THE_PROXYS_USER
-from proxy.commands.table import compile_table, snapshot_table
 from proxy.config import Settings
 from proxy.control.calls import Calls
-from proxy.control.connection import Credentials, NodeConnection
+from proxy.control.connection import Credentials
 from proxy.control.doorman import Doorman
 from proxy.control.functions import FunctionCare
 from proxy.control.hub import Hub
@@ -28,60 +29,64 @@ from proxy.control.slow_readers import SlowReaders
 from proxy.control.watch import Watcher
 from proxy.dataplane.drive import drive
 from proxy.dataplane.engine import Engine
-from proxy.dataplane.tables import CommandTable
-from proxy.errors import BackendProtocolError, BackendUnavailable
-from proxy.listeners import open_listeners
+from proxy.insight.views_answers import EventKind, Level
+from proxy.life.announce import start_facts
+from proxy.life.drain import Drain
+from proxy.life.learning import CommandTables
+from proxy.life.live_settings import AdminToken, denied_by
+from proxy.life.observing import observe
+from proxy.life.reload import Reloaded, Reloader
+from proxy.life.sampling import Sampling
+from proxy.listeners import open_listeners, port_of
 from proxy.sessions.accounts import Accounts, PassedUsers
 from proxy.sessions.across import Across
 from proxy.sessions.blocking import Blocking
 from proxy.sessions.desk import Desk
 from proxy.sessions.passwords import PasswordBook
-from proxy.sessions.pins import LEAVING, stand_before
+from proxy.sessions.pins import stand_before
 from proxy.sessions.state import ClientState
 from proxy.sessions.transaction_queue import TransactionRules
+from proxy.sources import Sources
 
 log = structlog.get_logger()
-
-# Only Valkey since 9.0 knows it; all others have one database in cluster mode.
-ASK_DATABASES = ("CONFIG", "GET", "cluster-databases")
-
-DRAIN_LOOK_S = 0.01  # how often a proxy that stops looks whether it may
 
 
 class Proxy:
     """A whole proxy.
 
     Args:
-        settings: Everything that can be set.
+        settings: Everything that can be set, as it is at start.
+        sources: Where they are read again; None: nowhere, they stay as they are.
+
+    Attributes:
+        stop_wanted: Set when the proxy is asked to end by whoever may; ``drain`` is next.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, sources: Sources | None = None) -> None:
         self.port = settings.listen.port
+        self.stop_wanted = trio.Event()
         self._started_s = time.monotonic()
-        self._denied = settings.commands.denied(
-            DENIED_BY_DEFAULT - DENIED_TO_THE_PROXYS_USER
-            if settings.clients.acl == "pass"
-            else DENIED_BY_DEFAULT
-        )
+        self._listening: list[socket.socket] = []
+        self.admin: AdminPort | None = None
         credentials = Credentials.of(settings.cluster.username, settings.cluster.read_password())
         limits = settings.limits
         self.routes = Routes()
+        request_limits = RequestLimits(
+            argument_limit=limits.argument_limit,
+            argument_limit_bytes=limits.argument_limit_bytes,
+            inline_limit_bytes=limits.inline_limit_bytes,
+            request_limit_bytes=limits.request_limit_bytes,
+        )
         self.plane = ControlPlane(
             address_map=settings.cluster.addresses_from_here(),
             request_timeout_s=settings.cluster.request_timeout_s,
-            limits=RequestLimits(
-                argument_limit=limits.argument_limit,
-                argument_limit_bytes=limits.argument_limit_bytes,
-                inline_limit_bytes=limits.inline_limit_bytes,
-                request_limit_bytes=limits.request_limit_bytes,
-            ),
+            limits=request_limits,
             reply_limit_bytes=limits.reply_limit_bytes,
             new_state=lambda: ClientState(authenticated=not self.accounts.is_required),
             must_log_in=lambda: self.accounts.is_required,
         )
         self.engine = Engine(self.plane)
-        self._set_limits()
+        self.engine.set_request_limits(**asdict(request_limits))
         self.watcher = Watcher(
             seeds=settings.cluster.seed_addresses(),
             credentials=credentials,
@@ -104,7 +109,10 @@ class Proxy:
             private_limit=limits.private_connection_limit,
             lane_limit=limits.lane_limit,
         )
-        self.accounts = self._make_accounts()
+        self.tables = CommandTables(
+            self.engine, self.watcher, denied=denied_by(settings), is_pinned=bool(settings.pin)
+        )
+        self.accounts = self._make_accounts(settings)
         self.calls = Calls(
             engine=self.engine,
             pools=self.pools,
@@ -118,6 +126,7 @@ class Proxy:
             roads=HubRoads(engine=self.engine, pools=self.pools, routes=self.routes),
             slow=SlowReaders(
                 close=self.engine.close_client,
+                note_limit=self.engine.meter.note_limit,
                 limit_bytes=limits.pubsub_output_limit_bytes,
                 soft_bytes=limits.pubsub_output_soft_bytes,
                 soft_s=limits.pubsub_output_soft_s,
@@ -142,6 +151,7 @@ class Proxy:
             setting=settings.commands.cross_slot,
             nodes=self.calls,
             find_lane=self.pools.lane,
+            note_limit=self.engine.meter.note_limit,
             limit_bytes=limits.cross_slot_limit_bytes,
             timeout_s=settings.cluster.request_timeout_s,
         )
@@ -159,10 +169,9 @@ class Proxy:
             pools=self.pools,
             accounts=self.accounts,
             expose_cluster=settings.clients.expose_cluster,
-            install_commands=self._install_commands,
+            install_commands=self.tables.install,
             ask_unknown=settings.commands.unknown == "ask",
-            denied=self._denied,
-            max_clients=settings.listen.max_clients,
+            denied=self.tables.denied,
             timeout_s=settings.cluster.request_timeout_s,
             transactions=TransactionRules(
                 may_split=settings.commands.transactions == "split",
@@ -186,13 +195,29 @@ class Proxy:
             scripts=self.scripts,
             bringer=self.bringer,
         )
-        self._credentials = credentials
+        self.tables.on_table = self.hub.divert_publish
+        self.tables.on_server = self.desk.note_server
+        self.drainer = Drain(self.engine, self.blocking)
+        self.sampling = Sampling(settings, self.routes, self.watcher)
+        self.observatory = observe(self, settings, sources)
+        self.admin_token = AdminToken()
+        self.reloader = Reloader(self, settings, sources.read if sources else lambda: settings)
 
-    def _make_accounts(self) -> Accounts:
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.reloader.settings
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether clients are let in."""
+        return any(listener.fileno() >= 0 for listener in self._listening)
+
+    def _make_accounts(self, settings: Settings) -> Accounts:
         """Return who may come in: users of the settings, or of the servers."""
-        clients, cluster = self.settings.clients, self.settings.cluster
-        if clients.acl != "pass":
-            return PasswordBook({}, clients.user_digests())
+        cluster = settings.cluster
+        if settings.clients.acl != "pass":
+            return PasswordBook({})
         doorman = Doorman(
             topology=lambda: self.watcher.topology,
             suspect=self.watcher.suspect,
@@ -201,27 +226,10 @@ class Proxy:
         )
         return PassedUsers(doorman, self.pools)
 
-    def _set_limits(self) -> None:
-        limits, engine = self.settings.limits, self.engine
-        engine.set_request_limits(
-            argument_limit=limits.argument_limit,
-            argument_limit_bytes=limits.argument_limit_bytes,
-            inline_limit_bytes=limits.inline_limit_bytes,
-            request_limit_bytes=limits.request_limit_bytes,
-        )
-        engine.max_clients = self.settings.listen.max_clients
-        engine.request_timeout_s = self.settings.cluster.request_timeout_s
-        engine.silence_s = self.settings.cluster.silence_timeout_s
-        engine.idle_timeout_s = self.settings.clients.idle_timeout_s
-        engine.in_flight_limit = limits.client_in_flight_limit
-        engine.node_queue_soft_bytes = limits.node_queue_soft_bytes
-        engine.client_output_soft_bytes = limits.client_output_soft_bytes
-        engine.client_output_limit_bytes = limits.client_output_limit_bytes
-        engine.reply_limit_bytes = limits.reply_limit_bytes
-
     def _map_read(self, topology: Topology) -> None:
         self.pools.retire(topology)
         self.functions.note_map(topology)
+        self.observatory.chronicle.map_read(topology)
 
     def _map_changed(self, topology: Topology) -> None:
         generation = self.engine.slot_map.generation + 1
@@ -236,16 +244,8 @@ class Proxy:
         self.engine.install_slots(self.engine.slot_map.with_owner(slot, number))
         self.desk.trackers.map_changed()
         self.hub.slot_moved(slot)
+        self.observatory.chronicle.slot_moved(slot, address)
         self.blocking.map_changed()
-
-    def _install_commands(self, command_reply: object) -> None:
-        self._use_table(CommandTable(compile_table(command_reply, self._denied)))
-        self.hub.divert_publish()
-
-    def _use_table(self, table: CommandTable) -> None:
-        if self.settings.pin:
-            table.pin(LEAVING)
-        self.engine.install_commands(table)
 
     def _own_info(self) -> dict[bytes, bytes]:
         """Return the fields of INFO in which clients should see the proxy, not a server."""
@@ -272,10 +272,13 @@ class Proxy:
         Raises:
             ConfigError: The address cannot be listened on.
         """
-        self._listeners = listeners = open_listeners(self.settings.listen)
+        listeners = open_listeners(self.settings.listen)
         try:
+            if self.settings.admin.enabled:
+                self.admin = AdminPort(self.settings.admin)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(drive, self.engine)
+                nursery.start_soon(self._serve_admin)
                 nursery.start_soon(self.watcher.run)
                 nursery.start_soon(self.pools.run)
                 nursery.start_soon(self.desk.run)
@@ -284,63 +287,72 @@ class Proxy:
                 nursery.start_soon(self.across.run)
                 nursery.start_soon(self.functions.run)
                 nursery.start_soon(self.bringer.run)
-                await self._learn_commands()
+                await self.tables.learn()
+                nursery.start_soon(self.tables.run)
+                nursery.start_soon(self.sampling.run)
+                nursery.start_soon(self.observatory.run)
                 if isinstance(self.accounts, PassedUsers):
                     await self.accounts.open()
                     nursery.start_soon(self.accounts.run)
                 for listener in listeners:
                     self.engine.listen(listener.fileno())
-                self.port = listeners[0].getsockname()[1]
+                self.port = port_of(listeners)
+                self._listening = listeners
+                self.observatory.events.note(EventKind.STARTED, f"listening on port {self.port}")
                 log.info(
                     "listening",
-                    address=self.settings.listen.address,
-                    port=self.port,
-                    fronts=", ".join(self.settings.cluster.seeds),
-                    server=f"{self.desk.server_name.decode()} {self.desk.server_version.decode()}",
+                    **start_facts(
+                        self.settings,
+                        port=self.port,
+                        admin_port=self.admin.port if self.admin else None,
+                        server=(self.desk.server_name, self.desk.server_version),
+                        topology=self.watcher.topology,
+                    ),
                 )
                 on_listening(self.port)
                 await trio.sleep_forever()
         finally:
             for listener in listeners:
                 listener.close()
+            if self.admin:
+                self.admin.close()
             self.engine.close()
 
-    async def drain(self, within_s: float) -> None:
-        """Accept nobody, let requests in flight finish, and close; no longer than ``within_s``."""
-        for listener in self._listeners:
-            self.engine.stop_listening(listener.fileno())
-            listener.close()
-        self.engine.drain()
-        self.blocking.close_all()
-        with trio.move_on_after(within_s):
-            while self.engine.clients or not self.blocking.is_quiet:  # noqa: ASYNC110  the engine tells nobody
-                await trio.sleep(DRAIN_LOOK_S)
+    async def _serve_admin(self) -> None:
+        if self.admin is None:
+            return
+        await self.admin.serve(
+            insight=self.observatory.insight,
+            gauged=self,
+            orders=Orders(
+                drain=lambda: self.stop("POST /drain"),
+                reload=self.reload,
+                set_log_level=lambda level: self.reloader.change("log.level", level),
+            ),
+            token=lambda: self.admin_token.words,
+        )
 
-    async def _learn_commands(self) -> None:
-        """Make the command table from what the first server that answers says."""
-        while True:
-            topology = self.watcher.topology
-            for node in topology.primaries if topology else ():
-                try:
-                    async with await NodeConnection.open(
-                        node.address,
-                        self._credentials,
-                        connect_timeout_s=self.settings.cluster.connect_timeout_s,
-                    ) as connection:
-                        info, commands, databases = await connection.ask_all(
-                            [("INFO", "server"), ("COMMAND",), ASK_DATABASES]
-                        )
-                except (BackendUnavailable, BackendProtocolError) as problem:
-                    log.warning("no commands", node=str(node.address), problem=str(problem))
-                    continue
-                self.desk.note_server(info)
-                self.desk.note_databases(databases)
-                try:
-                    self._install_commands(commands)
-                except BackendProtocolError as problem:
-                    log.warning(
-                        "COMMAND not answered; using Redis 7.0's table", problem=str(problem)
-                    )
-                    self._use_table(CommandTable(snapshot_table(self._denied)))
-                return
-            await trio.sleep(self.settings.cluster.refresh_min_interval_s)
+    def stop(self, why: str) -> float:
+        """Ask the proxy to end, and return how many seconds that may take."""
+        if not self.stop_wanted.is_set():
+            log.info("stopping", why=why)
+            self.observatory.events.note(EventKind.DRAIN, why, level=Level.WARNING)
+            self.drainer.has_begun = True
+            self.stop_wanted.set()
+        listen = self.settings.listen
+        return listen.drain_delay_s + listen.drain_s
+
+    def reload(self) -> Reloaded:
+        """Read the settings again, and use what can be used without a restart.
+
+        Raises:
+            ConfigError: Something is wrong with them; nothing has changed.
+        """
+        done = self.reloader.reload()
+        changed = ", ".join(done.changed) or "nothing"
+        self.observatory.events.note(EventKind.RELOAD, f"reloaded, and {changed} has changed")
+        return done
+
+    async def drain(self) -> None:
+        """Send the clients away without breaking off what has begun; see ``drain.py``."""
+        await self.drainer.run(self._listening, self.settings.listen)

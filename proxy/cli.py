@@ -1,30 +1,27 @@
-"""The front door: ``slotway serve``, ``check``, ``advise``, ``demo``, ``version``.
+"""The front door: ``slotway serve``, ``health``, ``check``, ``advise``, ``cluster``, ``demo``.
 
 Strategy: a flag is a key of the settings with another spelling, and goes the
 same way: ``--set table.key=value`` reaches every one of them, and the few that
-people use daily have a short form. What a command does is in its own room.
+people use daily have a short form. What a command does is in its own room, which is
+loaded when the command is called.
 """
 
 from __future__ import annotations
 
-import gc
-import signal
 import sys
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as distribution_version
+from functools import cache
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import structlog
-import trio
 import typer
 
-from proxy.config import Settings
 from proxy.errors import ConfigError
-from proxy.logs import configure_logging
-from proxy.sources import load_settings
+from proxy.version import find_version
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from proxy.config import Settings
+    from proxy.sources import Sources
+
 
 app = typer.Typer(
     name="slotway",
@@ -37,10 +34,6 @@ app = typer.Typer(
 # Exit codes for scripts.
 EXIT_PROBLEM = 1
 EXIT_USAGE = 2
-
-# How long requests in flight may take after SIGTERM. Chosen: half of what Kubernetes grants
-# (30 s) less the time that the pod's address may still be in use.
-DRAIN_S = 10.0
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings, a TOML file like proxy.toml.")
@@ -65,30 +58,39 @@ def serve(
     settings: SetOption = None,
 ) -> None:
     """Serve clients until Ctrl-C or SIGTERM."""
-    loaded = _load(config, listen, seed, settings)
+    import trio
+
+    from proxy.logs import configure_logging
+
+    loaded, sources = _find(config, listen, seed, settings)
     configure_logging(loaded.log.level, loaded.log.format)
+    # Late, so that a wrong setting is told before the data plane is loaded.
+    from proxy.serve import serve as serve_until_stopped
+
     try:
-        trio.run(_serve, loaded)
+        trio.run(serve_until_stopped, loaded, sources)
     except* ConfigError as problems:
         _refuse(problems.exceptions[0])
 
 
-async def _serve(settings: Settings) -> None:
-    # Late, so that a wrong setting is told before the data plane is loaded.
-    from proxy.app import Proxy
+@app.command()
+def health(config: ConfigOption = None, settings: SetOption = None) -> None:
+    """Ask the running proxy on this machine whether it is ready; give it the same settings.
 
-    proxy = Proxy(settings)
-    # What exists now lives as long as the process: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(proxy.run)
-            async for number in signals:
-                log.info("stopping", signal=signal.Signals(number).name)
-                await proxy.drain(DRAIN_S)
-                nursery.cancel_scope.cancel()
-                break
+    Exit code 0: it is; 1: it is not, or does not answer; 2: there is no admin port to ask.
+    """
+    from proxy.life.health import admin_address, ask_readiness
+
+    try:
+        place = admin_address(config, _flags(None, None, settings))
+    except ConfigError as problem:
+        _refuse(problem)
+    if place is None:
+        _refuse("admin.enabled is false, so there is nobody to ask")
+    is_ready, words = ask_readiness(*place)
+    typer.echo(words, err=not is_ready)
+    if not is_ready:
+        raise typer.Exit(EXIT_PROBLEM)
 
 
 @app.command()
@@ -97,6 +99,8 @@ def check(config: ConfigOption = None, seed: SeedOption = None, settings: SetOpt
 
     Exit code 0: nothing; 1: the cluster has a problem; 2: the settings have one.
     """
+    import trio
+
     from proxy.check import check_cluster
 
     loaded = _load(config, None, seed, settings)
@@ -188,11 +192,44 @@ def demo(
 @app.command()
 def version() -> None:
     """Print the version."""
+    typer.echo(f"slotway {find_version() or 'of a source tree that is not installed'}")
+
+
+def _flags(
+    listen: str | None, seeds: list[str] | None, settings: list[str] | None
+) -> dict[str, dict[str, object]]:
+    """Return what the command line gives, by table and key."""
+    flags: dict[str, dict[str, object]] = {}
+    for assignment in settings or ():
+        key, equals, value = assignment.partition("=")
+        table, dot, name = key.partition(".")
+        if not equals or not dot:
+            raise ConfigError(key="--set", given=repr(assignment), allowed="table.key=value")
+        flags.setdefault(table, {})[name] = value
+    if listen is not None:
+        address, colon, port = listen.rpartition(":")
+        if not colon:
+            raise ConfigError(key="--listen", given=repr(listen), allowed="address:port")
+        flags.setdefault("listen", {}).update(address=address.strip("[]"), port=port)
+    if seeds:
+        flags.setdefault("cluster", {})["seeds"] = tuple(seeds)
+    return flags
+
+
+def _find(
+    config: Path | None,
+    listen: str | None,
+    seeds: list[str] | None,
+    settings: list[str] | None,
+) -> tuple[Settings, Sources]:
+    """Return the settings, and where they come from; end if they are wrong."""
+    from proxy.sources import Sources
+
     try:
-        found = distribution_version("slotway")
-    except PackageNotFoundError:
-        found = "of a source tree that is not installed"
-    typer.echo(f"slotway {found}")
+        sources = Sources(config, _flags(listen, seeds, settings))
+        return sources.read(), sources
+    except ConfigError as problem:
+        _refuse(problem)
 
 
 def _load(
@@ -201,31 +238,25 @@ def _load(
     seeds: list[str] | None,
     settings: list[str] | None,
 ) -> Settings:
-    flags: dict[str, dict[str, object]] = {}
-    try:
-        for assignment in settings or ():
-            key, equals, value = assignment.partition("=")
-            table, dot, name = key.partition(".")
-            if not equals or not dot:
-                raise ConfigError(key="--set", given=repr(assignment), allowed="table.key=value")
-            flags.setdefault(table, {})[name] = value
-        if listen is not None:
-            address, colon, port = listen.rpartition(":")
-            if not colon:
-                raise ConfigError(key="--listen", given=repr(listen), allowed="address:port")
-            flags.setdefault("listen", {}).update(address=address.strip("[]"), port=port)
-        if seeds:
-            flags.setdefault("cluster", {})["seeds"] = tuple(seeds)
-        return load_settings(config, flags)
-    except ConfigError as problem:
-        _refuse(problem)
+    return _find(config, listen, seeds, settings)[0]
 
 
-def _refuse(problem: Exception) -> NoReturn:
+def _refuse(problem: Exception | str) -> NoReturn:
     typer.echo(f"slotway: {problem}", err=True)
     sys.exit(EXIT_USAGE)
 
 
+@cache
+def add_cluster_commands() -> None:
+    """Put the group ``cluster`` among the commands."""
+    from proxy.cli_cluster import app as cluster_app
+
+    app.add_typer(cluster_app)
+
+
 def main() -> None:
     """Run the command line."""
+    # A health check comes every few seconds, and the group ``cluster`` takes 0.3 s to load.
+    if sys.argv[1:2] != ["health"]:
+        add_cluster_commands()
     app()

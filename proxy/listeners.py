@@ -1,19 +1,78 @@
-"""The sockets that clients connect to; a wrong address is told before anything else begins."""
+"""The sockets that clients connect to; a wrong address is told before anything else begins.
+
+Strategy: sockets that a service manager has opened and passes on (systemd's socket
+activation) are used as they are; else they are opened here. A passed socket outlives the
+process: who connects while none runs waits in the kernel, and the next one answers.
+
+Source: ``sd_listen_fds(3)``. The descriptors begin at 3; ``LISTEN_FDS`` is how many,
+``LISTEN_PID`` whom they are for.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Iterable, MutableMapping
 
 from proxy.config import Listen
 from proxy.errors import ConfigError
 
+FIRST_PASSED = 3
+_PASSING = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+
 
 def open_listeners(listen: Listen) -> list[socket.socket]:
-    """Return listening, non-blocking sockets for every address that the setting names.
+    """Return listening, non-blocking sockets: those passed to us, else one for every address.
 
     Raises:
-        ConfigError: One of them cannot be opened.
+        ConfigError: One of them cannot be opened, or what was passed is no listening socket.
     """
+    passed = take_passed(os.environ)
+    if not passed:
+        return _open(listen)
+    for listener in passed:
+        _set_keepalive(listener, listen.tcp_keepalive_s)
+    return passed
+
+
+def take_passed(environment: MutableMapping[str, str]) -> list[socket.socket]:
+    """Return the sockets that whoever started us has passed; none if there are none.
+
+    Args:
+        environment: What tells of them is removed, so that no child of ours takes them too.
+
+    Raises:
+        ConfigError: One of them is not a listening stream socket.
+    """
+    pid, count, _ = (environment.pop(name, "") for name in _PASSING)
+    if not count or pid != str(os.getpid()):
+        return []
+    listeners = []
+    try:
+        for descriptor in range(FIRST_PASSED, FIRST_PASSED + int(count)):
+            os.set_inheritable(descriptor, False)
+            listener = socket.socket(fileno=descriptor)
+            listeners.append(listener)
+            if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                raise ValueError("it does not listen")
+            if listener.type != socket.SOCK_STREAM:
+                raise ValueError("not a stream socket")
+            listener.setblocking(False)
+    except (OSError, ValueError) as problem:
+        raise ConfigError(
+            key="LISTEN_FDS",
+            given=f"{count}, of which one cannot be used ({problem})",
+            allowed="listening stream sockets only",
+        ) from None
+    return listeners
+
+
+def port_of(listeners: Iterable[socket.socket]) -> int:
+    """Return the port clients connect to; 0 if there are only Unix sockets."""
+    return next((s.getsockname()[1] for s in listeners if s.family != socket.AF_UNIX), 0)
+
+
+def _open(listen: Listen) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(
             listen.address, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -23,15 +82,11 @@ def open_listeners(listen: Listen) -> list[socket.socket]:
             listener = socket.socket(family, kind, protocol)
             listeners.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if listen.reuse_port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if listen.tcp_keepalive_s:
-                # Accepted sockets inherit these.
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, listen.tcp_keepalive_s)
-                listener.setsockopt(
-                    socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, listen.tcp_keepalive_s // 3)
-                )
+            _set_keepalive(listener, listen.tcp_keepalive_s)
             listener.setblocking(False)
             listener.bind(place)
             listener.listen(listen.backlog)
@@ -42,3 +97,12 @@ def open_listeners(listen: Listen) -> list[socket.socket]:
             allowed=f"an address of this machine and a free port ({problem.strerror})",
         ) from None
     return listeners
+
+
+def _set_keepalive(listener: socket.socket, seconds: int) -> None:
+    """Let accepted sockets inherit it from the listening one."""
+    if not seconds or listener.family == socket.AF_UNIX:
+        return
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))

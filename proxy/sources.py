@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -30,6 +32,9 @@ from proxy.config import Settings
 from proxy.errors import ConfigError
 
 ENV_PREFIX = "SLOTWAY_"
+
+SECRET_KEYS = frozenset({"cluster.password", "clients.password", "clients.users", "admin.token"})
+"""Keys whose values are never shown."""
 
 
 class _Environment(EnvSettingsSource):
@@ -77,6 +82,51 @@ def load_settings(
     return Settings.model_validate({name: getattr(loaded, name) for name in Settings.model_fields})
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where the settings of one proxy come from, to be read again later."""
+
+    file: Path | None = None
+    flags: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def read(self) -> Settings:
+        """Read the settings as they are now; see ``load_settings``."""
+        return load_settings(self.file, self.flags)
+
+    def origin(self, key: str) -> str:
+        """Return what decides on a key: command line, environment, file or default.
+
+        Raises:
+            ConfigError: The file cannot be read any more.
+        """
+        place = key.split(".")
+        if _has(self.flags, place):
+            return "command line"
+        if _variable(key) in {name.upper() for name in os.environ}:
+            return "environment"
+        is_in_file = self.file is not None and _has(_read_toml(self.file), place)
+        return "file" if is_in_file else "default"
+
+
+def with_text(settings: Settings, key: str, text: str) -> Settings:
+    """Return settings with another value of one key, which is written as in the environment.
+
+    Args:
+        key: One that exists.
+
+    Raises:
+        ConfigError: The value is wrong.
+    """
+    table, _, name = key.partition(".")
+    tables: dict[str, object] = dict(settings)
+    tables[table] = {**dict(getattr(settings, table)), name: text}
+    try:
+        return Settings.model_validate(tables)
+    except ValidationError as problem:
+        found = problem.errors(include_url=False)[0]
+        raise _wrong(key, repr(text), found) from None
+
+
 def _read_toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -98,13 +148,17 @@ def known_keys() -> list[str]:
     ]
 
 
+def _variable(key: str) -> str:
+    return ENV_PREFIX + key.replace(".", "__").upper()
+
+
 def _refuse_unknown_variables() -> None:
     """Refuse a variable that is meant for us and names no key.
 
     Only with two underscores is it meant for us: Kubernetes itself sets
     SLOTWAY_PORT and the like for a service of the name slotway.
     """
-    known = [ENV_PREFIX + key.replace(".", "__").upper() for key in known_keys()]
+    known = [_variable(key) for key in known_keys()]
     for name in os.environ:
         if name.upper().startswith(ENV_PREFIX) and "__" in name and name.upper() not in known:
             nearest = _nearest(name.upper(), known)
@@ -122,22 +176,25 @@ def _explain(
         # The value is not shown: it may be a password under a misspelt key.
         known = known_keys() if len(place) > 1 else list(Settings.model_fields)
         return ConfigError(key=key, given="a key that does not exist", allowed=_nearest(key, known))
-    variable = ENV_PREFIX + "__".join(place[:2]).upper()
+    variable = _variable(key)
     if _has(from_flags, place):
         origin = "on the command line"
     elif variable in {name.upper() for name in os.environ}:
         origin = f"in {variable}"
     else:
         origin = "in the file" if _has(from_file, place) else "by default"
-    is_secret = key.endswith(".password") or key == "clients.users"
-    value = "a secret" if is_secret else repr(found["input"])
+    return _wrong(key, repr(found["input"]), found, f" {origin}")
+
+
+def _wrong(key: str, value: str, found: ErrorDetails, origin: str = "") -> ConfigError:
     allowed = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if found["type"] == "model_type":
         allowed = "a table of keys"
-    return ConfigError(key=key, given=f"{value} {origin}", allowed=allowed)
+    given = "a secret" if key in SECRET_KEYS else value
+    return ConfigError(key=key, given=given + origin, allowed=allowed)
 
 
-def _has(source: Mapping[str, object], place: list[str]) -> bool:
+def _has(source: Mapping[str, object], place: Sequence[str]) -> bool:
     """Return whether a source has a value for this table and key."""
     table = source.get(place[0])
     return place[1] in table if isinstance(table, Mapping) and place[1:] else table is not None

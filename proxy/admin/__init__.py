@@ -1,1 +1,1 @@
-"""The admin port: health, metrics, what goes on as JSON, and a page to look at it."""
+"""The port for people and monitoring: health, metrics, views as JSON, the dashboard."""

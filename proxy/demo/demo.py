@@ -32,6 +32,7 @@ from proxy.embedded.node import log_tail
 from proxy.embedded.ports import LOOPBACK, is_port_free
 
 USUAL_PORT = 6379
+USUAL_ADMIN_PORT = 9379
 EXIT_HELD, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
@@ -101,11 +102,16 @@ def _show(
         with steps.step("form a cluster of fresh servers") as step:
             cluster.start(step.note)
             step.note(f"{len(cluster.primaries())} shards, {len(cluster.nodes)} nodes")
-        proxy = ProxyProcess(cluster.addresses, port=port)
+        admin_port = first_free_port(USUAL_ADMIN_PORT)
+        proxy = ProxyProcess(
+            cluster.addresses,
+            port=port,
+            settings={"admin.enabled": "true", "admin.port": str(admin_port)},
+        )
         cleanup.callback(proxy.stop)
         with steps.step("put the proxy in front") as step:
             proxy.start()
-            step.note(f"port {port}")
+            step.note(f"port {port}, page on {admin_port}")
         if tour:
             tallies = run_tour(host=LOOPBACK, port=port, cluster=cluster, steps=steps)
     trace = proxy.tracebacks()
@@ -116,7 +122,7 @@ def _show(
     code = EXIT_HELD if all(tally.held for tally in tallies) else EXIT_FAILED
     if tour and not sys.stdout.isatty():
         return code
-    console.print(how_to_connect(port, label, cluster.addresses))
+    console.print(how_to_connect(port, admin_port, label, cluster.addresses))
     try:
         # Not with rich: interrupted inside its print, it would print the line again.
         print("  Running until Ctrl-C.", file=console.file, flush=True)

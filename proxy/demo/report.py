@@ -36,14 +36,17 @@ def tour_report(console: Console, tallies: Sequence[Tally]) -> RenderableType:
     return Group(*lines)
 
 
-def how_to_connect(port: int, label: str, nodes: Sequence[Address]) -> RenderableType:
-    """Return where the proxy listens, in the words of three clients."""
+def how_to_connect(
+    port: int, admin_port: int, label: str, nodes: Sequence[Address]
+) -> RenderableType:
+    """Return where the proxy listens, in the words of three clients and a browser."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column()
     grid.add_row("shell", Text(f"redis-cli -p {port}", "bold"))
     grid.add_row("Python", Text(f"redis.Redis(port={port})", "bold"))
     grid.add_row("any", Text(f"redis://127.0.0.1:{port}", "bold"))
+    grid.add_row("browser", Text(f"http://127.0.0.1:{admin_port}/", "bold"))
     ports = " ".join(str(node.port) for node in nodes)
     grid.add_row("behind", Text(f"{label}, {len(nodes)} nodes on ports {ports}", "dim"))
     return Padding(grid, (1, 0, 1, 4))

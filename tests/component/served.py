@@ -62,12 +62,19 @@ class Served:
 @asynccontextmanager
 async def serve(cluster: FakeCluster, /, **tables: Mapping[str, object]) -> AsyncIterator[Served]:
     """Serve a cluster, with these settings by table, until the block ends."""
+    tables["admin"] = {"enabled": False, **tables.get("admin", {})}
     tables["listen"] = {"address": "127.0.0.1", "port": 0, **tables.get("listen", {})}
     seeds = tuple(str(node.address) for node in cluster.nodes)
     # At start the proxy looks for its first map after one such interval: 0.1 s by default.
     quick = {"seeds": seeds, "refresh_min_interval_s": 0.03}
     tables["cluster"] = {**quick, **tables.get("cluster", {})}
-    proxy = Proxy(Settings.model_validate(tables))
+    async with running(Proxy(Settings.model_validate(tables))) as served:
+        yield served
+
+
+@asynccontextmanager
+async def running(proxy: Proxy) -> AsyncIterator[Served]:
+    """Run a proxy until the block ends."""
     ports: list[int] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(proxy.run, on_listening=ports.append))

@@ -168,7 +168,7 @@ async def test_a_proxy_that_drains_finishes_what_is_in_flight_and_takes_nothing_
     await held.arrived()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(served.proxy.drain, 5.0)
+        nursery.start_soon(served.proxy.drain)
         await idle.expect_end()
         with pytest.raises(OSError, match="refused"):
             await served.connect()

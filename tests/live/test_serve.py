@@ -33,7 +33,7 @@ from proxy.embedded import (
 pytestmark = pytest.mark.live
 
 COMMAND_DEADLINE_S = 20.0
-# Far less than anybody waits for after Ctrl-C, and than proxy.cli.DRAIN_S.
+# Far less than anybody waits for after Ctrl-C, and than listen.drain_s.
 QUICK_S = 3.0
 
 MakeProxy = Callable[..., ProxyProcess]

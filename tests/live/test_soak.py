@@ -35,7 +35,7 @@ WARM_UP_SHARE = 0.2
 GROWTH_LIMIT_BYTES = 8 << 20
 QUIET_DEADLINE_S = 20.0
 ANSWER_DEADLINE_S = 60.0
-# Less than proxy.cli.DRAIN_S: a request that nobody answers would keep the proxy that long.
+# Less than listen.drain_s: a request that nobody answers would keep the proxy that long.
 END_DEADLINE_S = 5.0
 
 

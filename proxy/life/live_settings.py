@@ -1,0 +1,320 @@
+"""Which settings can change while the proxy runs, and who takes them over.
+
+Strategy: one function for each group of keys hands the values to the rooms that have them;
+it does so at start and at every change, so there is one way. One table says of each key
+which function that is, or why it needs a restart; a test sees that no key is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from proxy.commands.overrides import DENIED_BY_DEFAULT, DENIED_TO_THE_PROXYS_USER
+from proxy.config import Settings
+from proxy.control.calls import Calls
+from proxy.control.connection import Credentials
+from proxy.control.hub import Hub
+from proxy.control.plane import ControlPlane
+from proxy.control.pools import Pools
+from proxy.control.scripts import ScriptBook
+from proxy.control.watch import Watcher
+from proxy.dataplane.engine import Engine
+from proxy.insight.observatory import Observatory
+from proxy.life.learning import CommandTables
+from proxy.life.sampling import Sampling
+from proxy.logs import set_level
+from proxy.sessions.accounts import Accounts, PassedUsers
+from proxy.sessions.across import COPIES_AT_ONCE, Across
+from proxy.sessions.desk import Desk
+from proxy.sessions.passwords import PasswordBook
+from proxy.sessions.transaction_queue import TransactionRules
+
+
+@dataclass(slots=True)
+class AdminToken:
+    """The token of the admin port; empty: nothing can be changed there."""
+
+    words: str = ""
+
+
+class Rooms(Protocol):
+    """Whoever takes settings while the proxy runs: a ``Proxy``."""
+
+    engine: Engine
+    plane: ControlPlane
+    watcher: Watcher
+    pools: Pools
+    accounts: Accounts
+    calls: Calls
+    hub: Hub
+    scripts: ScriptBook
+    across: Across
+    desk: Desk
+    tables: CommandTables
+    admin_token: AdminToken
+    observatory: Observatory
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Settings, and the secrets that they name: read at one moment, so that all are there."""
+
+    settings: Settings
+    credentials: Credentials
+    digests: Mapping[bytes, bytes]
+    token: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Read the secrets.
+
+        Raises:
+            ConfigError: One of their files has gone.
+        """
+        cluster = settings.cluster
+        return cls(
+            settings,
+            Credentials.of(cluster.username, cluster.read_password()),
+            settings.clients.user_digests(),
+            settings.admin.read_token(),
+        )
+
+    def value(self, key: str) -> object:
+        """Return what is compared to see whether a key has changed."""
+        table, _, name = key.partition(".")
+        found = getattr(self.settings, table)
+        return (getattr(found, name) if name else found, self._secret(key))
+
+    def _secret(self, key: str) -> object:
+        """Return what the file that a key names has in it."""
+        settings = self.settings
+        match key:
+            case "cluster.password_file" if settings.cluster.password_file:
+                return self.credentials.words[-1]
+            case "clients.password_file" if settings.clients.password_file:
+                return self.digests[settings.clients.username.encode()]
+            case "clients.users":
+                return [self.digests[name.encode()] for name in settings.clients.users]
+            case "admin.token_file" if settings.admin.token_file:
+                return self.token
+            case _:
+                return None
+
+
+# ---- what each room takes ----------------------------------------------------------------
+
+
+def denied_by(settings: Settings) -> frozenset[bytes]:
+    """Return the names of commands that clients may not use."""
+    by_default = (
+        DENIED_BY_DEFAULT - DENIED_TO_THE_PROXYS_USER
+        if settings.clients.acl == "pass"
+        else DENIED_BY_DEFAULT
+    )
+    return settings.commands.denied(by_default)
+
+
+def _set_engine(rooms: Rooms, given: Given) -> None:
+    settings, limits, engine = given.settings, given.settings.limits, rooms.engine
+    engine.max_clients = settings.listen.max_clients
+    engine.silence_s = settings.cluster.silence_timeout_s
+    engine.idle_timeout_s = settings.clients.idle_timeout_s
+    engine.in_flight_limit = limits.client_in_flight_limit
+    engine.node_queue_soft_bytes = limits.node_queue_soft_bytes
+    engine.client_output_soft_bytes = limits.client_output_soft_bytes
+    engine.client_output_limit_bytes = limits.client_output_limit_bytes
+    engine.reply_limit_bytes = rooms.plane.reply_limit_bytes = limits.reply_limit_bytes
+
+
+def _set_watcher(rooms: Rooms, given: Given) -> None:
+    cluster, watcher = given.settings.cluster, rooms.watcher
+    watcher.seeds = cluster.seed_addresses()
+    watcher.interval_s = cluster.refresh_interval_s
+    watcher.min_interval_s = cluster.refresh_min_interval_s
+    watcher.suspect()
+
+
+def _set_connecting(rooms: Rooms, given: Given) -> None:
+    """Concerns the next connections; those that are open stay as they are."""
+    timeout_s = given.settings.cluster.connect_timeout_s
+    rooms.watcher.credentials = rooms.pools.credentials = given.credentials
+    rooms.watcher.timeout_s = rooms.pools.connect_timeout_s = timeout_s
+    if isinstance(rooms.accounts, PassedUsers):
+        rooms.accounts.doorman.connect_timeout_s = timeout_s
+
+
+def _set_patience(rooms: Rooms, given: Given) -> None:
+    timeout_s = given.settings.cluster.request_timeout_s
+    rooms.engine.request_timeout_s = rooms.plane.request_timeout_s = timeout_s
+    rooms.calls.timeout_s = rooms.across.timeout_s = timeout_s
+    rooms.hub.deadlines.timeout_s = rooms.desk.tasks.timeout_s = timeout_s
+    if isinstance(rooms.accounts, PassedUsers):
+        rooms.accounts.doorman.timeout_s = timeout_s
+
+
+def _set_users(rooms: Rooms, given: Given) -> None:
+    """Send away the clients of users that are gone, as a server does; others stay logged in."""
+    if not isinstance(rooms.accounts, PasswordBook):
+        return
+    rooms.accounts.replace(given.digests)
+    for client in list(rooms.engine.clients.values()):
+        if not rooms.accounts.has_user(client.state.user):
+            rooms.engine.close_client(client, "its user is no longer in clients.users")
+
+
+def _set_rules(rooms: Rooms, given: Given) -> None:
+    settings, desk = given.settings, rooms.desk
+    desk.expose_cluster = settings.clients.expose_cluster
+    desk.admins = frozenset(name.encode() for name in settings.clients.admins)
+    desk.ask_unknown = settings.commands.unknown == "ask"
+    desk.transactions = TransactionRules(
+        may_split=settings.commands.transactions == "split",
+        limit_bytes=settings.limits.transaction_limit_bytes,
+    )
+    desk.subscription_limit = settings.limits.client_subscription_limit
+    rooms.across.setting = settings.commands.cross_slot
+
+
+def _set_denied(rooms: Rooms, given: Given) -> None:
+    names = denied_by(given.settings)
+    rooms.desk.denied = names
+    rooms.tables.deny(names)
+
+
+def _set_limits(rooms: Rooms, given: Given) -> None:
+    limits, slow = given.settings.limits, rooms.hub.slow
+    rooms.pools.lane_limit = limits.lane_limit
+    rooms.pools.private.limit = limits.private_connection_limit
+    rooms.scripts.limit_bytes = limits.script_memory_bytes
+    rooms.across.limit_bytes = limits.cross_slot_limit_bytes
+    rooms.across.budget.limit_bytes = COPIES_AT_ONCE * limits.cross_slot_limit_bytes
+    slow.limit_bytes = limits.pubsub_output_limit_bytes
+    slow.soft_bytes = limits.pubsub_output_soft_bytes
+    slow.soft_s = limits.pubsub_output_soft_s
+
+
+def _set_insight(rooms: Rooms, given: Given) -> None:
+    rooms.observatory.watch(given.settings.insight)
+
+
+def _set_sampling(rooms: Rooms, given: Given) -> None:
+    rooms.sampling.watch(given.settings)
+
+
+def _set_token(rooms: Rooms, given: Given) -> None:
+    rooms.admin_token.words = given.token
+
+
+def _set_log(_: Rooms, given: Given) -> None:
+    set_level(given.settings.log.level)
+
+
+def _set_nothing(_: Rooms, __: Given) -> None:
+    """Whoever needs it looks it up when it is needed."""
+
+
+Taker = Callable[[Rooms, Given], None]
+
+_TAKERS: dict[Taker, tuple[str, ...]] = {
+    _set_engine: (
+        "listen.max_clients",
+        "cluster.silence_timeout_s",
+        "clients.idle_timeout_s",
+        "limits.client_in_flight_limit",
+        "limits.node_queue_soft_bytes",
+        "limits.client_output_soft_bytes",
+        "limits.client_output_limit_bytes",
+        "limits.reply_limit_bytes",
+    ),
+    _set_watcher: (
+        "cluster.seeds",
+        "cluster.refresh_interval_s",
+        "cluster.refresh_min_interval_s",
+    ),
+    _set_connecting: (
+        "cluster.username",
+        "cluster.password",
+        "cluster.password_file",
+        "cluster.connect_timeout_s",
+    ),
+    _set_patience: ("cluster.request_timeout_s",),
+    _set_users: (
+        "clients.username",
+        "clients.password",
+        "clients.password_file",
+        "clients.users",
+    ),
+    _set_rules: (
+        "clients.admins",
+        "clients.expose_cluster",
+        "commands.unknown",
+        "commands.transactions",
+        "commands.cross_slot",
+        "limits.transaction_limit_bytes",
+        "limits.client_subscription_limit",
+    ),
+    _set_denied: ("commands.deny",),
+    _set_limits: (
+        "limits.lane_limit",
+        "limits.private_connection_limit",
+        "limits.script_memory_bytes",
+        "limits.cross_slot_limit_bytes",
+        "limits.pubsub_output_limit_bytes",
+        "limits.pubsub_output_soft_bytes",
+        "limits.pubsub_output_soft_s",
+    ),
+    _set_insight: (
+        "insight.slow_log_ms",
+        "insight.slow_log_length",
+        "insight.sample_every",
+        "insight.hot_keys",
+        "insight.big_reply_bytes",
+    ),
+    _set_sampling: ("log.access_every", "log.access_keys", "tracing.every"),
+    _set_token: ("admin.token", "admin.token_file"),
+    _set_log: ("log.level",),
+    _set_nothing: ("listen.drain_delay_s", "listen.drain_s", "listen.drain_linger_s"),
+}
+
+LIVE: dict[str, Taker] = {key: take for take, keys in _TAKERS.items() for key in keys}
+"""Every key that can change while the proxy runs, and who takes it over."""
+
+_WHY_RESTART: dict[str, tuple[str, ...]] = {
+    "the sockets are open": (
+        "listen.address",
+        "listen.port",
+        "listen.reuse_port",
+        "listen.backlog",
+        "listen.tcp_keepalive_s",
+        "admin.enabled",
+        "admin.address",
+        "admin.port",
+    ),
+    "the connections are made so": (
+        "cluster.address_map",
+        "cluster.connections_per_node",
+        "clients.acl",
+    ),
+    "what has been read of requests was held to it": (
+        "limits.request_limit_bytes",
+        "limits.argument_limit",
+        "limits.argument_limit_bytes",
+        "limits.inline_limit_bytes",
+    ),
+    "the traces have begun so": (
+        "tracing.endpoint",
+        "tracing.service_name",
+    ),
+    "the log has begun so": ("log.format",),
+    "keys would change their names": ("pin",),
+}
+
+RESTART: dict[str, str] = {key: why for why, keys in _WHY_RESTART.items() for key in keys}
+"""Every key that only a start can change, and why."""
+
+# If clients.acl waits for a restart, these wait too: users without the word who knows them
+# would open the door to everybody.
+WITH_ACL = _TAKERS[_set_users]

@@ -1,0 +1,76 @@
+"""Proxies with an admin port, and how to ask it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.cluster.topology import Address
+from proxy.embedded import ProxyProcess, lease_ports
+
+TOKEN = "let-me-in"
+DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as a value."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Admin:
+    """A proxy that has an admin port."""
+
+    proxy: ProxyProcess
+    port: int
+
+    def ask(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> Answer:
+        """Send one request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        try:
+            connection.request(method, path, headers=headers or {})
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+    def order(self, path: str) -> Answer:
+        """Send an order, with the token."""
+        return self.ask(path, "POST", {"Authorization": f"Bearer {TOKEN}"})
+
+    def is_ready(self) -> bool:
+        """Return what /readyz says; False too if nobody answers."""
+        try:
+            return self.ask("/readyz").status == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def administered(
+    seeds: Sequence[Address],
+    settings: dict[str, str] | None = None,
+    arguments: Sequence[str] = (),
+) -> Iterator[Admin]:
+    """Run a proxy with an admin port; the test may end it."""
+    with lease_ports(1) as lease:
+        port = lease.ports[0]
+        own = {"admin.enabled": "true", "admin.port": str(port), "admin.token": TOKEN}
+        process = ProxyProcess(seeds, settings={**own, **(settings or {})}, arguments=arguments)
+        with process as proxy:
+            yield Admin(proxy, port)
+            assert proxy.tracebacks() == ""
