@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard proxy/dataplane/*.pyx proxy/dataplane/*.pxd)
 
-.PHONY: demo test unit live compat lint types layers check soak fuzz sanitize compare clean
+.PHONY: demo test unit live compat lint types layers check soak fuzz sanitize compare load clean
 
 demo: $(VENV)/.built            ## a cluster of six servers, the proxy, and a tour of what it survives
 	$(BIN)/slotway demo --tour
@@ -60,6 +60,9 @@ sanitize: $(VENV)/.built        ## the compiled data plane under ASan and UBSan 
 
 compare: $(VENV)/.built         ## side by side with nutcracker and Envoy (Debian: nutcracker, redis-tools)
 	$(BIN)/python loadtest/compare.py
+
+load: $(VENV)/.built            ## users until more of them only wait, with locust; plot and figures into loadtest/
+	$(BIN)/python loadtest/ramp.py --baseline --markdown loadtest/README.md
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

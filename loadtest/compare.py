@@ -10,8 +10,6 @@ loadtest/README.md, which also says how to read the tables.
 """
 
 import argparse
-import datetime
-import os
 import platform
 import resource
 import shlex
@@ -20,7 +18,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +26,7 @@ from types import FrameType
 from answers import IdleCrowd, WrongAnswer, fill_keyspace
 from backends import PRIMARIES, running_backends
 from contenders import CONTENDERS, Contender, ContenderFailed
+from machine import machine_facts
 from measure import RunFailed, Sample, benchmark_command, resident_bytes, run_workload
 from report import Results, put_section, write_json, write_markdown, write_text
 from workloads import WORKLOADS, Workload
@@ -43,7 +41,6 @@ QUICK_ROUNDS = 2
 QUICK_REQUESTS = 8_000
 WARM_UP_REQUESTS = 4_000
 _SPARE_FILES = 300  # beside the idle clients: 50 busy ones, listeners, backends, logs
-_BUSY_PROBE_S = 1.0
 _GONE_WRONG = 2
 
 
@@ -159,16 +156,8 @@ def raise_file_limit() -> None:
 
 def collect_facts(options: argparse.Namespace) -> dict[str, str]:
     """Return date, machine, versions and command line, for the head of the report."""
-    cpu_lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":", 1)[1].strip() for line in cpu_lines if "model name" in line), "?")
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-        "machine": (
-            f"{os.cpu_count()} CPUs ({cpu}), {memory_bytes / 2**30:.0f} GiB, "
-            f"{platform.system()} {platform.release()} {platform.machine()}"
-        ),
-        "busy before the start": f"{busy_fraction():.0%} of all CPUs",
+        **machine_facts(),
         "contenders": ", ".join(CONTENDERS[name].describe_version() for name in options.only),
         "servers": (
             f"{engine_label(options.engine)}: a cluster of {PRIMARIES} primaries, "
@@ -177,19 +166,6 @@ def collect_facts(options: argparse.Namespace) -> dict[str, str]:
         "clients": f"{_benchmark_version()}; Python {platform.python_version()}",
         "command": shlex.join(["python", *sys.argv]),
     }
-
-
-def busy_fraction() -> float:
-    """Return how busy the machine is before we start, 0 to 1: what else runs here."""
-
-    def read() -> tuple[int, int]:
-        ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-        return sum(ticks[:8]), ticks[3] + ticks[4]  # all of them; idle and waiting for a disk
-
-    before_all, before_idle = read()
-    time.sleep(_BUSY_PROBE_S)
-    after_all, after_idle = read()
-    return 1 - (after_idle - before_idle) / max(1, after_all - before_all)
 
 
 def _benchmark_version() -> str:

@@ -21,6 +21,7 @@ from proxy.embedded.leash import Leash
 
 APPS = Path(__file__).parent / "apps"
 NODE = Path(__file__).parent / "node"
+RUBY = Path(__file__).parent / "ruby"
 STOP_DEADLINE_S = 10.0
 
 PACKAGES = (
@@ -106,6 +107,14 @@ def find_node() -> str:
     return node
 
 
+def find_sidekiq() -> tuple[str, str]:
+    """Return the programs ``ruby`` and ``sidekiq``, or skip the test with the reason."""
+    ruby, sidekiq = shutil.which("ruby"), shutil.which("sidekiq")
+    if ruby is None or sidekiq is None:
+        pytest.skip("Sidekiq is not installed: Debian has it in ruby-sidekiq")
+    return ruby, sidekiq
+
+
 def missing() -> Iterator[str]:
     """Say what cannot be tested here, and what to do about it."""
     packages = [name for name in PACKAGES if find_spec(name) is None]
@@ -114,6 +123,8 @@ def missing() -> Iterator[str]:
     for program in ("redis-cli", "redis-benchmark"):
         if shutil.which(program) is None:
             yield f"{program}: Debian has it in redis-tools"
+    if shutil.which("sidekiq") is None:
+        yield "Sidekiq: Debian has it in ruby-sidekiq"
     if shutil.which("node") is None:
         yield "ioredis, node-redis, BullMQ: Node.js is not installed"
     elif not (NODE / "node_modules").is_dir():
