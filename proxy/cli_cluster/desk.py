@@ -1,0 +1,292 @@
+"""What all commands of ``slotway cluster`` share: who is asked, how it is shown, exit codes.
+
+Strategy: a command is a function that takes a ``Desk`` and its own options; ``command``
+adds the options that all have, makes the desk, and turns errors into words and an
+exit code. Answers go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from proxy.cluster.addresses import Address
+from proxy.config.values import read_secret
+from proxy.errors import ConfigError, ProxyError
+from proxy.manage import CannotPlan, ClusterManager, Interrupted, Login, OnProgress, as_json
+from proxy.manage import Progress as Stand
+from proxy.sources import load_settings
+
+EXIT_PROBLEM, EXIT_USAGE = 1, 2
+LINE_EVERY_S = 5.0
+FILE_WIDTH = 160  # columns of tables, when the output is no terminal
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a command works: the cluster, and the two ends of the terminal."""
+
+    manager: ClusterManager
+    seeds: tuple[Address, ...]
+    out: Console
+    err: Console
+    as_json: bool
+    dry_run: bool = False
+    yes: bool = False
+
+    def answer(self, value: T, show: Callable[[T, Console], None]) -> None:
+        """Print an answer, as JSON or as people read it."""
+        if self.as_json:
+            typer.echo(json.dumps(as_json(value), indent=2))
+        else:
+            show(value, self.out)
+
+    def say(self, words: str, style: str = "") -> None:
+        """Print a line beside the answer."""
+        self.err.print(words, style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+    def is_agreed(self, question: str) -> bool:
+        """Return whether the plan that was shown is to be carried out.
+
+        Raises:
+            typer.Exit: There is nobody to ask, and no ``--yes``.
+        """
+        if self.dry_run:
+            self.say("dry run: nothing was changed")
+            return False
+        if self.yes:
+            return True
+        try:
+            agreed = typer.confirm(question, err=True)
+        except typer.Abort:
+            self.say("slotway: nobody to ask; nothing was changed. With --yes it is not asked")
+            raise typer.Exit(EXIT_USAGE) from None
+        if not agreed:
+            self.say("nothing was changed")
+            raise typer.Exit(EXIT_PROBLEM)
+        return True
+
+    @contextmanager
+    def progress(self) -> Iterator[OnProgress]:
+        """Show the progress of a work: a bar on a terminal, else a line for each new step.
+
+        Meanwhile SIGTERM is what Ctrl-C is: what is in flight is ended first.
+        """
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            if self.err.is_terminal:
+                with _bar(self.err) as tell:
+                    yield tell
+            else:
+                yield _Lines(self).tell
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[OnProgress]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bars:
+        bar = bars.add_task("", total=None)
+
+        def tell(stand: Stand) -> None:
+            words = f"{stand.words}, {stand.keys:,} keys" if stand.keys else stand.words
+            bars.update(bar, description=words, completed=stand.done, total=stand.total or None)
+
+        yield tell
+
+
+class _Lines:
+    """Progress for a log file: a line for each new work, and one now and then while it lasts."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._last = ""
+        self._told_at = 0.0
+
+    def tell(self, stand: Stand) -> None:
+        now = time.monotonic()
+        is_new = stand.words != self._last
+        if self._desk.as_json or not (is_new or now > self._told_at + LINE_EVERY_S):
+            return
+        share = f" ({stand.done} of {stand.total})" if stand.total else ""
+        self._desk.say(f"... {stand.words}{share}")
+        self._last, self._told_at = stand.words, now
+
+
+_SHARED = {
+    "seed": (
+        Annotated[
+            list[str] | None,
+            typer.Option("--seed", "-s", help="A node to ask first, host:port. Repeatable."),
+        ],
+        None,
+    ),
+    "config": (
+        Annotated[
+            Path | None,
+            typer.Option("--config", "-c", help="Settings; their cluster table says whom to ask."),
+        ],
+        None,
+    ),
+    "user": (Annotated[str, typer.Option(help="ACL user at the nodes.")], ""),
+    "password": (
+        Annotated[str, typer.Option(envvar="REDISCLI_AUTH", help="Password at the nodes.")],
+        "",
+    ),
+    "password_file": (
+        Annotated[Path | None, typer.Option(help="File that holds it instead.")],
+        None,
+    ),
+    "timeout": (
+        Annotated[
+            float,
+            typer.Option(min=0.1, help="Seconds until a node that does not answer is silent."),
+        ],
+        10.0,
+    ),
+    "json": (Annotated[bool, typer.Option("--json", help="Write the answer as JSON.")], False),
+}
+_CHANGING = {
+    "dry_run": (
+        Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and end.")],
+        False,
+    ),
+    "yes": (Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")], False),
+}
+
+
+def command(
+    app: typer.Typer, name: str, *, changes: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that makes a function of a desk a command.
+
+    Args:
+        app: What it becomes a command of.
+        name: As people type it.
+        changes: It also has ``--dry-run`` and ``--yes``.
+    """
+    shared = {**_SHARED, **(_CHANGING if changes else {})}
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(**given: Any) -> None:  # noqa: ANN401 - whatever its options are
+            common = {key: given.pop(key) for key in shared}
+            try:
+                with _open_desk(**common) as desk:
+                    function(desk, **given)
+            except (ConfigError, ValueError) as problem:
+                _end(str(problem), EXIT_USAGE)
+            except CannotPlan as problem:
+                for line in problem.problems:
+                    typer.echo(f"slotway: {line}", err=True)
+                raise typer.Exit(EXIT_PROBLEM) from None
+            except Interrupted as problem:
+                _end(f"stopped: {problem}", EXIT_PROBLEM)
+            except ProxyError as problem:
+                _end(str(problem), EXIT_PROBLEM)
+            except KeyboardInterrupt:
+                _end("stopped", EXIT_PROBLEM)
+
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        added = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for key, (kind, default) in shared.items()
+        ]
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *added]
+        )
+        run.__annotations__ = {}
+        app.command(name)(run)
+        return run
+
+    return decorate
+
+
+@contextmanager
+def _open_desk(
+    *,
+    seed: list[str] | None,
+    config: Path | None,
+    user: str,
+    password: str,
+    password_file: Path | None,
+    timeout: float,
+    json: bool,
+    dry_run: bool = False,
+    yes: bool = False,
+) -> Iterator[Desk]:
+    flags: dict[str, dict[str, object]] = {"cluster": {"seeds": tuple(seed)}} if seed else {}
+    settings = load_settings(config, flags).cluster
+    login = find_login(user, password, password_file)
+    if not login.password:
+        login = Login(settings.username, settings.read_password())
+    seeds = settings.seed_addresses()
+    with ClusterManager(
+        seeds,
+        username=login.username,
+        password=login.password,
+        address_map=settings.addresses_from_here(),
+        timeout_s=timeout,
+    ) as manager:
+        yield Desk(
+            manager=manager,
+            seeds=seeds,
+            out=_console(),
+            err=_console(stderr=True),
+            as_json=json,
+            dry_run=dry_run,
+            yes=yes,
+        )
+
+
+def find_login(user: str, password: str, file: Path | None) -> Login:
+    """Return who we are to a server.
+
+    Raises:
+        ConfigError: The password is given twice, or not at all for a user.
+        ValueError: The file cannot be read.
+    """
+    if file is not None:
+        if password:
+            raise ConfigError(
+                key="--password-file", given=repr(str(file)), allowed="nothing beside --password"
+            )
+        password = read_secret(file)
+    if user and not password:
+        raise ConfigError(key="--user", given=repr(user), allowed="a user with a password")
+    return Login(user, password)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    return (
+        console
+        if console.is_terminal
+        else Console(stderr=stderr, highlight=False, width=FILE_WIDTH)
+    )
+
+
+def _end(words: str, code: int) -> None:
+    typer.echo(f"slotway: {words}", err=True)
+    raise typer.Exit(code) from None

@@ -1,0 +1,167 @@
+"""Move slots as every version can: mark them on both sides, copy the keys, tell everybody.
+
+Strategy: a batch of slots is open at a time. The target hears of its new slots first, and
+takes an epoch of its own with them; then the source, then all other primaries, since a
+node that is not told has to hear it by gossip. Before that, the target must know the
+source's epoch: it claims with the highest that it has heard of plus one, and
+that may otherwise be the source's own (Redis 7.0), whom others then believe for ever.
+
+Cost: some waits for each batch; 1000 empty slots take 0.5 s with Redis 7.0 and 2 s with Valkey
+8 or later, where each SETSLOT waits for the replicas (2 cores, loopback).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from proxy.cluster.addresses import Address
+from proxy.cluster.topology import parse_cluster_nodes
+from proxy.manage.errors import NodeRefused
+from proxy.manage.links import Links
+from proxy.manage.migrate_keys import KeyMover, Tally
+from proxy.manage.patience import wait_until_none
+from proxy.manage.report import parse_pairs
+
+GOSSIP_DEADLINE_S = 30.0
+_NO_PRIMARY = "only with masters"  # what a replica answers to SETSLOT, in both engines
+LANES = 50  # connections to a node over which SETSLOTs wait for replicas side by side
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """From whom to whom slots move, and who else has to hear of it."""
+
+    source: Address
+    source_id: str
+    target: Address
+    target_id: str
+    target_announced: Address
+    """Where the source reaches the target."""
+    bystanders: tuple[Address, ...]
+    """The other primaries that answer."""
+    setslot_waits: bool
+    """The servers answer SETSLOT only when their replicas have it: Valkey from 8."""
+
+
+class ClassicMigration:
+    """Moves batches of slots along one road; not for several threads at once."""
+
+    def __init__(
+        self, links: Links, road: Road, *, tally: Tally, on_keys: Callable[[int], None]
+    ) -> None:
+        self._links = links
+        self._road = road
+        self._mover = KeyMover(
+            links, road.source, road.target_announced, tally=tally, on_keys=on_keys
+        )
+
+    def move(self, slots: Sequence[int], on_step: Callable[[str], None]) -> None:
+        """Move a batch; slots that are half-way already are gone on with.
+
+        Args:
+            slots: Of the source.
+            on_step: Told before each step; what it raises leaves the slots as they are.
+
+        Raises:
+            ManageError: A node refused or went away; the slots stay open.
+        """
+        road = self._road
+        on_step("open")
+        wait_until_none(self._unknown_epoch, GOSSIP_DEADLINE_S)
+        # In this order, or the source would send clients to a target that refuses them.
+        self._set(road.target, slots, "IMPORTING", road.source_id)
+        on_step("mark")
+        self._set(road.source, slots, "MIGRATING", road.target_id)
+        on_step("keys")
+        self._mover.move(slots)
+        on_step("close")
+        self._set(road.target, slots, "NODE", road.target_id)
+        on_step("tell")
+        self._release(slots)
+        for bystander in road.bystanders:
+            self._tell(bystander, slots)
+        on_step("agree")
+        wait_until_none(lambda: self._unbeliever(slots), GOSSIP_DEADLINE_S)
+
+    def _release(self, slots: Sequence[int]) -> None:
+        """Tell the source; a script may have written a key there after the last one had left."""
+        try:
+            self._tell(self._road.source, slots)
+        except NodeRefused as problem:
+            if "still hold keys" not in problem.words:
+                raise
+            self._mover.move(slots)
+            self._tell(self._road.source, slots)
+
+    def _tell(self, address: Address, slots: Sequence[int]) -> None:
+        """Tell a node the new owner.
+
+        A primary that hears by gossip that its last slot is gone becomes a replica at once
+        (cluster-allow-replica-migration): it knows then, and refuses.
+        """
+        try:
+            self._set(address, slots, "NODE", self._road.target_id)
+        except NodeRefused as problem:
+            if _NO_PRIMARY not in problem.words:
+                raise
+
+    def _set(self, address: Address, slots: Sequence[int], state: str, node_id: str) -> None:
+        lanes = LANES if self._road.setslot_waits else 1
+        set_slots(self._links, address, slots, state, node_id, lanes=lanes)
+
+    def _unknown_epoch(self) -> str | None:
+        ours = self._epochs(self._road.target)
+        theirs = self._epochs(self._road.source)
+        if (
+            ours["cluster_current_epoch"] >= theirs["cluster_my_epoch"]
+            and ours["cluster_my_epoch"] != theirs["cluster_my_epoch"]
+        ):
+            return None
+        return f"{self._road.target} does not know the epoch of {self._road.source}"
+
+    def _epochs(self, address: Address) -> dict[str, int]:
+        facts = parse_pairs(self._links[address].call("CLUSTER", "INFO"))
+        return {name: int(value) for name, value in facts.items() if name.endswith("_epoch")}
+
+    def _unbeliever(self, slots: Sequence[int]) -> str | None:
+        """Gossip that the source sent before it was told can undo it for a moment."""
+        road = self._road
+        for address in (road.target, road.source, *road.bystanders):
+            view = parse_cluster_nodes(self._links[address].call("CLUSTER", "NODES"), address)
+            owners = {view.owners[slot] for slot in slots}
+            if {None if at is None else view.nodes[at].id for at in owners} != {road.target_id}:
+                return f"{address} does not see the slots at {road.target}"
+        return None
+
+
+def set_slots(
+    links: Links,
+    address: Address,
+    slots: Sequence[int],
+    state: str,
+    node_id: str = "",
+    *,
+    lanes: int = LANES,
+) -> None:
+    """Change the state of many slots at one node.
+
+    Valkey from 8 answers SETSLOT only when its replicas have it, up to 10 ms later; on
+    one connection the slots would wait for each other.
+
+    Args:
+        links: To the nodes.
+        address: The node.
+        slots: Any number.
+        state: ``IMPORTING``, ``MIGRATING``, ``NODE``, or ``STABLE`` without ``node_id``.
+        node_id: The other side, or the owner.
+        lanes: Over how many connections.
+
+    Raises:
+        ManageError: The node did not answer or refused one of them.
+    """
+    words = (state, node_id) if node_id else (state,)
+    commands = [("CLUSTER", "SETSLOT", slot, *words) for slot in slots]
+    for reply in links.call_side_by_side(address, commands, lanes):
+        if isinstance(reply, NodeRefused):
+            raise reply

@@ -1,0 +1,42 @@
+"""Every line of docs/cluster.md does what it says, in the order in which it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from bare_nodes import bare_nodes
+from slotway_command import slotway
+
+from proxy.cli_cluster import app
+from proxy.embedded import StandaloneServer
+
+pytestmark = pytest.mark.live
+
+TEXT = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+LINES = re.findall(r"^slotway cluster (.*)$", TEXT, re.M)
+
+
+def test_every_line_of_the_page_works(engine: str) -> None:
+    with bare_nodes(engine, 8) as nodes, StandaloneServer(engine) as alone:
+        places = {f"10.0.0.{n}:7000": str(node.address) for n, node in enumerate(nodes, 1)}
+        places["10.0.0.9:6379"] = str(alone.address)
+        for line in LINES:
+            words = shlex.split(re.sub(r"10\.0\.0\.\d:\d+", lambda m: places[m[0]], line))
+            slotway(*words)
+
+
+def test_every_command_is_on_the_page() -> None:
+    shown = {line.split()[0] for line in LINES}
+
+    assert shown == {command.name for command in app.registered_commands}
+
+
+def test_every_code_of_health_is_on_the_page() -> None:
+    room = Path(__file__).parents[2] / "proxy" / "manage"
+    source = (room / "health.py").read_text() + (room / "health_nodes.py").read_text()
+    codes = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | {"node_loss", "host_loss"}
+
+    assert {code for code in codes if f"`{code}`" not in TEXT} == set()

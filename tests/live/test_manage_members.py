@@ -1,0 +1,99 @@
+"""Nodes join, leave, copy and take over one at a time, each only under its conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from bare_nodes import bare_nodes
+from slotway_command import slotway
+
+from proxy.embedded import EmbeddedCluster, RedisNode
+from proxy.manage import CannotPlan, ClusterManager
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def spare(engine: str) -> Iterator[list[RedisNode]]:
+    with bare_nodes(engine, 2) as nodes:
+        yield nodes
+
+
+def test_a_replica_copies_another_primary_and_leaves(
+    private_cluster: EmbeddedCluster, spare: list[RedisNode]
+) -> None:
+    first, _, third, copy = private_cluster.nodes[:4]
+    with ClusterManager([first.address]) as manager:
+        manager.replicate(str(copy.address), str(third.address))
+        assert copy.info("replication")["master_port"] == str(third.port)
+
+        plan = manager.plan_remove(str(copy.address))
+        manager.remove(plan)
+
+        assert len(manager.nodes()) == 5
+        manager.add(manager.plan_add(copy.address, replica_of=str(first.address)))
+        assert manager.info().disagreement is None
+        with pytest.raises(CannotPlan, match="owns slots"):
+            manager.replicate(str(first.address), str(third.address))
+        with pytest.raises(CannotPlan, match="is a replica itself"):
+            manager.plan_add(spare[0].address, replica_of=str(copy.address))
+
+
+def test_a_replica_takes_over_when_its_primary_is_gone(private_cluster: EmbeddedCluster) -> None:
+    first, second = private_cluster.nodes[:2]
+    heir = private_cluster.replicas_of(first)[0]
+    for node in private_cluster.nodes:
+        node.call("CONFIG", "SET", "cluster-replica-no-failover", "yes")
+    first.kill()
+
+    with ClusterManager([second.address]) as manager:
+        found = manager.failover(str(heir.address), "TAKEOVER")
+        assert found == heir.address
+        states = {state.address: state for state in manager.nodes()}
+        assert states[heir.address].slot_count == 5461
+        # What does not answer is only forgotten.
+        manager.remove(manager.plan_remove(str(first.address)))
+        assert first.address not in {state.address for state in manager.nodes()}
+
+
+def test_a_node_is_not_let_in_or_out_without_its_conditions(
+    private_cluster: EmbeddedCluster, spare: list[RedisNode]
+) -> None:
+    seed = ("--seed", private_cluster.addresses[0])
+    spare[0].call("CLUSTER", "ADDSLOTS", 0)
+
+    slotway("add-node", spare[0].address, "--yes", *seed, code=1)
+    slotway("add-node", private_cluster.nodes[0].address, "--yes", *seed, code=1)
+    slotway("remove-node", "10.9.9.9:7000", "--yes", *seed, code=1)
+    slotway("add-node", "nonsense", "--yes", *seed, code=2)
+    slotway("failover", private_cluster.nodes[0].address, "--force", "--takeover", *seed, code=2)
+    assert "leaves" in slotway("remove-node", private_cluster.nodes[0].address, "--dry-run", *seed)
+
+    with ClusterManager(private_cluster.addresses) as manager:
+        assert len(manager.nodes()) == 6
+
+
+@pytest.mark.parametrize("method", ["classic", "auto"])
+def test_a_primary_that_gives_its_last_slot_away_may_become_a_replica(
+    engine: str, method: str
+) -> None:
+    """With the servers' default settings it does, as soon as it hears of it, and refuses then."""
+    with bare_nodes(engine, 4) as nodes:
+        first, *others = (str(node.address) for node in nodes)
+        slotway("create", first, *others, "--replicas", 0, "--yes")
+        words = ("rebalance", "--method", method, "--yes", "--seed", others[0])
+
+        slotway(*words, "--weight", f"{first}=0")
+
+        with ClusterManager(others) as manager:
+            assert sorted(
+                shard.slots for shard in manager.distribution().shards if shard.slots
+            ) == [
+                5461,
+                5461,
+                5462,
+            ]
+            assert manager.info().disagreement is None
+            manager.remove(manager.plan_remove(first))
+            assert len(manager.nodes()) == 3
