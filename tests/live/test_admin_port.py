@@ -252,9 +252,13 @@ def test_an_admin_port_that_cannot_be_had_is_named(address: str) -> None:
 
 def test_the_start_line_names_the_port_that_the_kernel_chose(cluster: EmbeddedCluster) -> None:
     with administered(cluster.addresses, {"admin.port": "0"}) as admin:
-        named = re.search(r"admin=127\.0\.0\.1:(\d+)", admin.proxy.log.read_text())
+        # A thread writes the log, so the line may come after the proxy's first answer.
+        named = wait_for(
+            lambda: re.search(r"admin=127\.0\.0\.1:(\d+)", admin.proxy.log.read_text()),
+            DEADLINE_S,
+            "the start line",
+        )
 
-        assert named is not None
         assert Admin(admin.proxy, int(named[1])).is_ready()
 
 

@@ -132,6 +132,9 @@ def test_a_slot_that_moved_under_traffic_is_an_event_between_two_nodes(
     target = next(node for node in private_cluster.primaries() if node != source)
     with connect(traced) as client:
         client.set("user:1", "x")
+        # What waits for a first connection is routed anew, and sent anew, by each new map.
+        for number in range(100):
+            client.set(f"of every node:{number}", "x")
 
         private_cluster.move_slots([slot], source, target)
         assert client.get("user:1") == "x"
