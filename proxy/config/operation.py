@@ -71,7 +71,7 @@ class Insight(Table):
     """A request that takes longer is kept in the slow log; 0 keeps none. As Redis."""
     slow_log_length: PositiveInt = 128
     """How many slow requests are kept. As Redis."""
-    sample_every: NonNegativeInt = 400
+    sample_every: NonNegativeInt = 1000
     """One request in so many is looked at closely: hot keys, access log, traces; 0 none."""
     hot_keys: PositiveInt = 100
     """How many of the most used keys are told apart."""

@@ -106,7 +106,11 @@ def _show(
         proxy = ProxyProcess(
             cluster.addresses,
             port=port,
-            settings={"admin.enabled": "true", "admin.port": str(admin_port)},
+            settings={
+                "admin.enabled": "true",
+                "admin.port": str(admin_port),
+                "insight.sample_every": "10",  # there is little traffic to see hot keys in
+            },
         )
         cleanup.callback(proxy.stop)
         with steps.step("put the proxy in front") as step:

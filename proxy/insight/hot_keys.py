@@ -13,7 +13,7 @@ is put right when it comes to the top.
 Source: Metwally, Agrawal, El Abbadi, "Efficient computation of frequent and top-k elements
 in data streams" (2005); Cormode and others, "Forward decay" (2009).
 
-Cost: about 1 us a sample (CPython 3.11, CI machine), of which there are 500 a second at
+Cost: about 1 us a sample (CPython 3.11, CI machine), of which there are 100 a second at
 100,000 requests.
 """
 
