@@ -124,7 +124,7 @@ def show_create_plan(plan: CreatePlan, console: Console) -> None:
     """Print a cluster to be."""
     made = table("role", "address", "host", "slots")
     for primary in plan.primaries:
-        slots = f"{primary.first_slot}-{primary.last_slot}"
+        slots = " ".join(f"{first}-{last}" for first, last in primary.ranges)
         made.add_row(Text("primary", "bold"), str(primary.address), primary.host, slots)
         for replica in plan.replicas:
             if replica.primary_id == primary.id:

@@ -5,6 +5,15 @@ Decisions are pure functions of a ``View``, what all nodes say at one moment: ``
 ``*_run`` changes anything, and both go through ``links``.
 """
 
+from proxy.manage.backup import (
+    Backup,
+    BackupNode,
+    Difference,
+    differences,
+    parse_places,
+    places_in_order,
+)
+from proxy.manage.backup_file import as_json_text, as_toml, load_backup, read_backup, save_backup
 from proxy.manage.create_plan import CreatePlan
 from proxy.manage.distribution import Distribution, ShardShare
 from proxy.manage.errors import (
@@ -35,6 +44,19 @@ from proxy.manage.move_figures import MoveLine, MovePlan, ShardChange, load_move
 from proxy.manage.move_plan import Move
 from proxy.manage.observer import ClusterObserver
 from proxy.manage.progress import OnProgress, Progress
+from proxy.manage.simulate import (
+    Event,
+    Grow,
+    LoseHost,
+    LoseNode,
+    Reshard,
+    SimulatedStep,
+    Simulation,
+    Standing,
+    simulate,
+)
+from proxy.manage.simulate_figures import Assumptions, LossForecast, MoveForecast
+from proxy.manage.simulate_shape import Shape, shape_of_backup, shape_of_flags
 from proxy.manage.survival import Verdict
 from proxy.manage.values import as_json, text_of
 from proxy.manage.view import View
@@ -42,22 +64,32 @@ from proxy.manage.view import View
 __all__ = [
     "METHODS",
     "AddPlan",
+    "Assumptions",
+    "Backup",
+    "BackupNode",
     "CannotPlan",
     "ClusterInfo",
     "ClusterManager",
     "ClusterObserver",
     "CreatePlan",
+    "Difference",
     "Distribution",
+    "Event",
     "Figures",
     "Finding",
+    "Grow",
     "Health",
     "ImportOutcome",
     "Interrupted",
     "KeyPlace",
     "Login",
+    "LoseHost",
+    "LoseNode",
+    "LossForecast",
     "ManageError",
     "Metrics",
     "Move",
+    "MoveForecast",
     "MoveLine",
     "MoveOptions",
     "MoveOutcome",
@@ -71,15 +103,31 @@ __all__ = [
     "OpenSlot",
     "Progress",
     "RemovePlan",
+    "Reshard",
+    "Shape",
     "ShardChange",
     "ShardShare",
+    "SimulatedStep",
+    "Simulation",
     "SlotRange",
+    "Standing",
     "Stop",
     "Verdict",
     "View",
     "as_json",
+    "as_json_text",
+    "as_toml",
+    "differences",
     "key_places",
+    "load_backup",
     "load_moves",
+    "parse_places",
+    "places_in_order",
+    "read_backup",
+    "save_backup",
     "save_moves",
+    "shape_of_backup",
+    "shape_of_flags",
+    "simulate",
     "text_of",
 ]

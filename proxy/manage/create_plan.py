@@ -25,13 +25,18 @@ ALL_PAIRS_UP_TO = 16  # nodes; in a larger cluster gossip is faster than that ma
 
 @dataclass(frozen=True, slots=True)
 class NewPrimary:
-    """A primary to be, with its slots, first and last included."""
+    """A primary to be, with its slots."""
 
     id: str
     address: Address
     host: str
-    first_slot: int
-    last_slot: int
+    ranges: tuple[tuple[int, int], ...]
+    """First and last slot of each, both included."""
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """All of its slots, in order."""
+        return tuple(slot for first, last in self.ranges for slot in range(first, last + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def plan_create(view: View, replicas: int) -> CreatePlan:
     """
     problems = [f"{address}: {reason}" for address, reason in view.silent.items()]
     reports = view.reports
-    problems += _problems_of_all(reports)
+    problems += problems_of_all(reports)
     count = len(reports) // (replicas + 1)
     if not problems and count < FEWEST_PRIMARIES:
         problems.append(
@@ -100,7 +105,7 @@ def plan_create(view: View, replicas: int) -> CreatePlan:
     if problems:
         raise CannotPlan(problems)
     plan = _deal(reports, count)
-    problems = _already_otherwise(plan, view)
+    problems = already_otherwise(plan, view)
     if problems:
         raise CannotPlan(problems)
     return plan
@@ -124,10 +129,10 @@ def _slots(plan: CreatePlan, now: Mapping[str, Report]) -> Phase | None:
     tells = [
         Tell(
             node.address,
-            ("CLUSTER", "ADDSLOTS", *range(node.first_slot, node.last_slot + 1)),
+            ("CLUSTER", "ADDSLOTS", *node.slots),
         )
         for node in plan.primaries
-        if not now[node.id].own_slots
+        if node.ranges and not now[node.id].own_slots
     ]
     return Phase("deal out the slots", tuple(tells)) if tells else None
 
@@ -205,7 +210,7 @@ def _deal(reports: Sequence[Report], primaries: int) -> CreatePlan:
     shares = zip(owners, share_slots(primaries), strict=True)
     return CreatePlan(
         primaries=tuple(
-            NewPrimary(node, address[node], host[node], first, last)
+            NewPrimary(node, address[node], host[node], ((first, last),))
             for node, (first, last) in shares
         ),
         replicas=tuple(
@@ -217,7 +222,8 @@ def _deal(reports: Sequence[Report], primaries: int) -> CreatePlan:
     )
 
 
-def _problems_of_all(reports: Sequence[Report]) -> list[str]:
+def problems_of_all(reports: Sequence[Report]) -> list[str]:
+    """Return why these servers cannot become one cluster, a sentence each."""
     problems: list[str] = []
     for report in reports:
         problems += problems_of(report)
@@ -246,18 +252,18 @@ def problems_of(report: Report) -> list[str]:
     return []
 
 
-def _already_otherwise(plan: CreatePlan, view: View) -> list[str]:
+def already_otherwise(plan: CreatePlan, view: View) -> list[str]:
     """Return which nodes hold or know what this plan would not have given them."""
     problems = []
     family = {node.id for node in plan.nodes}
-    wanted = {node.id: range(node.first_slot, node.last_slot + 1) for node in plan.primaries}
+    wanted = {node.id: node.slots for node in plan.primaries}
     copied = {node.id: node.primary_id for node in plan.replicas}
     for report in view.reports:
         own, line = report.own_slots, report.myself
         strangers = {other.id for other in report.lines if "handshake" not in other.flags} - family
         if strangers:
             problems.append(f"{report.address}: it is in a cluster with other nodes already")
-        elif own and own != tuple(wanted.get(report.id, ())):
+        elif own and own != wanted.get(report.id, ()):
             problems.append(f"{report.address}: it owns other slots already")
         elif line.primary_id is not None and line.primary_id != copied.get(report.id):
             problems.append(f"{report.address}: it is a replica of another node already")

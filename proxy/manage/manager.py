@@ -25,6 +25,7 @@ from proxy.manage import (
     move_plan,
     repair_run,
 )
+from proxy.manage.backup import Backup, reachable
 from proxy.manage.create_plan import CreatePlan
 from proxy.manage.errors import CannotPlan, NodeUnreachable
 from proxy.manage.import_run import ImportOutcome
@@ -38,6 +39,7 @@ from proxy.manage.move_plan import Move
 from proxy.manage.observer import ClusterObserver
 from proxy.manage.progress import OnProgress, Progress, ignore
 from proxy.manage.repair_plan import describe
+from proxy.manage.restore_plan import plan_restore
 from proxy.manage.view import View
 
 
@@ -56,12 +58,22 @@ class ClusterManager(ClusterObserver):
                 empty, is no cluster's, is too old, announces what leads elsewhere.
         """
         addresses = [node if isinstance(node, Address) else Address.parse(node) for node in nodes]
-        view = look_at(self._links, addresses)
-        plan = create_plan.plan_create(view, replicas)
-        problems, notes = create_run.unreachable_announcements(self._links, view, self._address_map)
-        if problems:
-            raise CannotPlan(problems)
-        return replace(plan, notes=(*plan.notes, *notes))
+        return self._checked(
+            look_at(self._links, addresses), lambda view: create_plan.plan_create(view, replicas)
+        )
+
+    def plan_restore(self, backup: Backup) -> CreatePlan:
+        """Return the plan for a cluster of a backup's shape, of the empty nodes at its addresses.
+
+        ``Backup.at`` gives it other addresses; ``create`` carries the plan out.
+
+        Raises:
+            CannotPlan: With all that is in the way.
+        """
+        places = reachable(backup, self._address_map)
+        return self._checked(
+            look_at(self._links, places), lambda view: plan_restore(backup, view, places)
+        )
 
     def create(self, plan: CreatePlan, on_progress: OnProgress = ignore) -> None:
         """Make the planned cluster, or go on making it, and wait until every node agrees.
@@ -306,6 +318,14 @@ class ClusterManager(ClusterObserver):
                 passes=passes,
                 stop=stop,
             )
+
+    def _checked(self, view: View, make: Callable[[View], CreatePlan]) -> CreatePlan:
+        """Make a plan, and see whether the nodes announce what leads to them."""
+        plan = make(view)
+        problems, notes = create_run.unreachable_announcements(self._links, view, self._address_map)
+        if problems:
+            raise CannotPlan(problems)
+        return replace(plan, notes=(*plan.notes, *notes))
 
     def _watcher(self, *, without: str | None = None) -> Callable[[], View]:
         """Return a function that looks again, by everybody but the node with this id."""

@@ -177,7 +177,8 @@ def _level_slots(
         if count <= 0:
             return tuple(moves)
         picked = pick_slots(left[giver], count, owned[taker])
-        left[giver] = sorted(set(left[giver]) - set(picked))
+        gone = set(picked)
+        left[giver] = [slot for slot in left[giver] if slot not in gone]
         surplus[giver] -= count
         surplus[taker] += count
         moves.append(Move(giver, taker, picked))

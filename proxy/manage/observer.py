@@ -8,14 +8,16 @@ Cost: that of ``look``: 10 ms for six nodes on the loopback interface.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.manage import inspect
+from proxy.manage.backup import SETTINGS, Backup, Difference, differences, reachable, take_backup
 from proxy.manage.distribution import Distribution, distribution
-from proxy.manage.errors import ManageError
+from proxy.manage.errors import ManageError, NodeRefused, NodeUnreachable
 from proxy.manage.health import Health, health, unreachable
 from proxy.manage.links import ANSWER_TIMEOUT_S, Links, Login
 from proxy.manage.look import look
@@ -106,6 +108,35 @@ class ClusterObserver:
             return health(self.look())
         except ManageError as problem:
             return unreachable(str(problem))
+
+    def backup(self) -> Backup:
+        """Return the shape of the cluster, without any data. Errors as ``look``.
+
+        Of a node that shows no settings (no right to CONFIG), none are in it.
+        """
+        view = self.look()
+        commands = [("CONFIG", "GET", name) for name in SETTINGS]
+        asked = self._links.ask_all([report.address for report in view.reports], commands)
+        settings: dict[Address, Mapping[str, str]] = {
+            address: {
+                bytes(pair[0]).decode(): bytes(pair[1]).decode("utf-8", "replace")
+                for pair in replies
+                if not isinstance(pair, NodeRefused) and pair
+            }
+            for address, replies in asked.items()
+            if not isinstance(replies, NodeUnreachable)
+        }
+        return take_backup(view, settings, datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def compare(self, backup: Backup) -> tuple[Difference, ...]:
+        """Return how the running cluster differs from a backup; its nodes are asked first.
+
+        Raises:
+            ManageError: None of them answers, and no seed either.
+        """
+        places = reachable(backup, self._address_map)
+        self._seeds = list(dict.fromkeys((*places, *self._seeds)))
+        return differences(backup, self.backup())
 
     def close(self) -> None:
         """Close all connections; the next call makes new ones."""

@@ -28,31 +28,37 @@ class Verdict:
 
 def node_verdicts(view: View) -> tuple[Verdict, ...]:
     """Return what the loss of each primary would mean; a replica's is always survived."""
+    working = working_nodes(view)
     return tuple(
-        _verdict(view, f"node {primary.address}", {primary.id})
+        verdict(view, f"node {primary.address}", {primary.id}, working)
         for primary in view.topology.primaries
-        if primary.id in _working(view)
+        if primary.id in working
     )
 
 
 def host_verdicts(view: View) -> tuple[Verdict, ...]:
     """Return what the loss of each host that has a primary would mean."""
+    working = working_nodes(view)
+    on_host: dict[str, set[str]] = {}
+    for node in view.topology.nodes:
+        on_host.setdefault(node.address.host, set()).add(node.id)
     hosts = dict.fromkeys(
-        primary.address.host for primary in view.topology.primaries if primary.id in _working(view)
+        primary.address.host for primary in view.topology.primaries if primary.id in working
     )
-    return tuple(
-        _verdict(
-            view,
-            f"host {host}",
-            {node.id for node in view.topology.nodes if node.address.host == host},
-        )
-        for host in hosts
-    )
+    return tuple(verdict(view, f"host {host}", on_host[host], working) for host in hosts)
 
 
-def _verdict(view: View, loss: str, lost: set[str]) -> Verdict:
+def verdict(view: View, loss: str, lost: set[str], working: set[str]) -> Verdict:
+    """Return what the loss of several nodes at once would mean.
+
+    Args:
+        view: The cluster before.
+        loss: How people call it.
+        lost: Ids.
+        working: As ``working_nodes`` returns them.
+    """
     topology = view.topology
-    left = _working(view) - lost
+    left = working - lost
     heirs: list[Address] = []
     orphans: list[Address] = []
     for primary in topology.primaries:
@@ -78,7 +84,7 @@ def _verdict(view: View, loss: str, lost: set[str]) -> Verdict:
     return Verdict(loss, True, f"{_list(heirs)} would take over")
 
 
-def _working(view: View) -> set[str]:
+def working_nodes(view: View) -> set[str]:
     """Return the nodes that answer and that nobody takes for failed."""
     return {node.id for node in view.topology.nodes if not node.failed and node.id in view.by_id}
 

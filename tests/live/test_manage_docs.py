@@ -19,7 +19,10 @@ TEXT = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
 LINES = re.findall(r"^slotway cluster (.*)$", TEXT, re.M)
 
 
-def test_every_line_of_the_page_works(engine: str) -> None:
+def test_every_line_of_the_page_works(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the page writes a file
     with bare_nodes(engine, 8) as nodes, StandaloneServer(engine) as alone:
         places = {f"10.0.0.{n}:7000": str(node.address) for n, node in enumerate(nodes, 1)}
         places["10.0.0.9:6379"] = str(alone.address)
