@@ -10,6 +10,7 @@ Cost: 0.33 us for a 27-byte key with a hash tag
 from __future__ import annotations
 
 from binascii import crc_hqx
+from collections.abc import Iterable
 
 SLOT_COUNT = 16384  # fixed by the Redis Cluster specification
 
@@ -45,3 +46,14 @@ def key_slot(key: bytes) -> int:
     """
     # CRC-16/XMODEM: crc_hqx with the start value 0 is that function.
     return crc_hqx(hash_tag(key), 0) & (SLOT_COUNT - 1)
+
+
+def slot_ranges(slots: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Return rising slots as ranges, first and last included."""
+    found: list[tuple[int, int]] = []
+    for slot in slots:
+        if found and found[-1][1] == slot - 1:
+            found[-1] = (found[-1][0], slot)
+        else:
+            found.append((slot, slot))
+    return tuple(found)

@@ -24,6 +24,7 @@ from proxy.cluster.changes import (
     find_changes,
 )
 from proxy.cluster.map import Node, Topology
+from proxy.cluster.slots import slot_ranges
 from proxy.control.notices import Notices
 from proxy.dataplane.client import Client
 from proxy.insight.events import EventLog
@@ -268,12 +269,7 @@ SHOWN_RANGES = 4
 
 def ranges_text(slots: Sequence[int]) -> str:
     """Return rising slots as text: ``slots 0-99, 200 and 12 more``."""
-    ranges: list[tuple[int, int]] = []
-    for slot in slots:
-        if ranges and ranges[-1][1] == slot - 1:
-            ranges[-1] = (ranges[-1][0], slot)
-        else:
-            ranges.append((slot, slot))
+    ranges = slot_ranges(slots)
     shown = [f"{a}-{b}" if b > a else f"{a}" for a, b in ranges[:SHOWN_RANGES]]
     rest = sum(b - a + 1 for a, b in ranges[SHOWN_RANGES:])
     word = "slot" if len(slots) == 1 else "slots"

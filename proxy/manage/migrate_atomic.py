@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.slots import slot_ranges
 from proxy.cluster.topology import parse_cluster_nodes
 from proxy.manage.errors import ManageError, NodeRefused
 from proxy.manage.links import Links
@@ -101,7 +102,7 @@ def migrate_atomically(
         ManageError: The job failed; nothing has moved then.
     """
     known = {job.name for job in jobs_of(links, source)}
-    bounds = [bound for first, last in _ranges(slots) for bound in (first, last)]
+    bounds = [bound for first, last in slot_ranges(slots) for bound in (first, last)]
     links[source].call("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *bounds, "NODE", target_id)
 
     def unfinished() -> str | None:
@@ -121,16 +122,6 @@ def migrate_atomically(
         return None
 
     wait_until_none(unfinished, JOB_DEADLINE_S)
-
-
-def _ranges(slots: Sequence[int]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for slot in slots:
-        if found and found[-1][1] == slot - 1:
-            found[-1] = (found[-1][0], slot)
-        else:
-            found.append((slot, slot))
-    return found
 
 
 def _text(value: bytes | int | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.slots import slot_ranges
 from proxy.manage.backup import Backup
 from proxy.manage.create_plan import (
     CreatePlan,
@@ -50,7 +51,7 @@ def plan_restore(backup: Backup, view: View, asked: tuple[Address, ...]) -> Crea
     )
     plan = CreatePlan(
         primaries=tuple(
-            NewPrimary(report.id, report.address, host[node.id], ranges_of(node.slots))
+            NewPrimary(report.id, report.address, host[node.id], slot_ranges(node.slots))
             for node, report in primaries
         ),
         replicas=tuple(
@@ -81,14 +82,3 @@ def plan_restore(backup: Backup, view: View, asked: tuple[Address, ...]) -> Crea
         if node.version and (node.engine, node.version) != (report.engine, report.version)
     ]
     return replace(plan, notes=tuple(notes))
-
-
-def ranges_of(slots: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Return slots in order as ranges, first and last included."""
-    found: list[tuple[int, int]] = []
-    for slot in slots:
-        if found and found[-1][1] == slot - 1:
-            found[-1] = (found[-1][0], slot)
-        else:
-            found.append((slot, slot))
-    return tuple(found)

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.cluster.map import Node, Topology
-from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.slots import SLOT_COUNT, slot_ranges
 from proxy.manage.errors import CannotPlan
 from proxy.manage.report import Report
 
@@ -127,11 +127,6 @@ class View:
 
 def slot_text(slots: tuple[int, ...] | list[int]) -> str:
     """Return slots as people write them: ``0-99 200 300-5460``."""
-    parts: list[str] = []
-    start = 0
-    for index in range(1, len(slots) + 1):
-        if index == len(slots) or slots[index] != slots[index - 1] + 1:
-            first, last = slots[start], slots[index - 1]
-            parts.append(str(first) if first == last else f"{first}-{last}")
-            start = index
-    return " ".join(parts)
+    return " ".join(
+        str(first) if first == last else f"{first}-{last}" for first, last in slot_ranges(slots)
+    )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from paper_cluster import PaperCluster
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.slots import slot_ranges
 from proxy.manage import (
     Backup,
     BackupNode,
@@ -24,7 +25,7 @@ from proxy.manage import (
 )
 from proxy.manage.backup import take_backup
 from proxy.manage.create_plan import next_phase
-from proxy.manage.restore_plan import plan_restore, ranges_of
+from proxy.manage.restore_plan import plan_restore
 from proxy.manage.view import View
 
 few = settings(max_examples=30)
@@ -228,7 +229,7 @@ def test_new_places_are_read_and_counted() -> None:
 
 @given(st.sets(st.integers(0, 16383), max_size=50))
 def test_ranges_hold_exactly_the_slots(slots: set[int]) -> None:
-    ranges = ranges_of(tuple(sorted(slots)))
+    ranges = slot_ranges(tuple(sorted(slots)))
 
     assert [slot for first, last in ranges for slot in range(first, last + 1)] == sorted(slots)
     assert all(last + 1 < first for (_, last), (first, _) in pairwise(ranges))
