@@ -12,7 +12,6 @@ Cost: with 200,000 keys about a minute a round for both engines.
 
 import argparse
 import random
-import re
 import shlex
 import signal
 import subprocess
@@ -26,6 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import redis
+from load.summary import put_between_markers
 from machine import machine_facts
 
 from proxy.cluster.slots import key_slot
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(f"round {number + 1}, {engine}, {tool}: {run.seconds:.1f} s, {waited}")
         section = write_markdown(facts, options, runs)
         if options.markdown is not None:
-            put_between_markers(options.markdown, section)
+            put_between_markers(options.markdown, section, BEGIN, END)
     except (ReshardFailed, EmbeddedError, OSError, ValueError) as error:
         print(f"The comparison cannot go on: {error}", file=sys.stderr)
         return _GONE_WRONG
@@ -233,19 +233,6 @@ def write_markdown(
             f"| {engine_label(engine)}, {name} | {seconds:.1f} s | {wait_ms:.0f} ms | {ratio} |"
         )
     return "\n".join(lines)
-
-
-def put_between_markers(path: Path, section: str) -> None:
-    """Put a section between ``BEGIN`` and ``END`` of a file.
-
-    Raises:
-        ValueError: The file lacks a marker.
-    """
-    text = path.read_text()
-    pattern = re.compile(rf"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"{path} has no lines {BEGIN!r} and {END!r}")
-    path.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{section}\n\n{END}", text, count=1))
 
 
 if __name__ == "__main__":

@@ -76,17 +76,17 @@ def knee_sentence(name: str, knee: Knee) -> str:
     )
 
 
-def put_between_markers(path: Path, section: str) -> None:
-    """Put a section between ``BEGIN`` and ``END`` of a file.
+def put_between_markers(path: Path, section: str, begin: str = BEGIN, end: str = END) -> None:
+    """Put a section between two lines of a file, the ramp's unless others are given.
 
     Raises:
         ValueError: The file lacks a marker.
     """
     text = path.read_text()
-    pattern = re.compile(rf"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    pattern = re.compile(rf"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"{path} has no lines {BEGIN!r} and {END!r}")
-    path.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{section}\n\n{END}", text, count=1))
+        raise ValueError(f"{path} has no lines {begin!r} and {end!r}")
+    path.write_text(pattern.sub(lambda _: f"{begin}\n\n{section}\n\n{end}", text, count=1))
 
 
 def _parties(ramps: Mapping[str, Sequence[Step]]) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import reshard
-from reshard import BEGIN, END, Run, command_of, put_between_markers, write_markdown
+from load.summary import put_between_markers
+from reshard import BEGIN, END, Run, command_of, write_markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "cluster.md"
 RUNS = {
@@ -45,9 +46,9 @@ def test_the_page_has_the_markers_and_a_page_without_is_refused(tmp_path: Path) 
     copy = tmp_path / "page.md"
     copy.write_text(PAGE.read_text())
 
-    put_between_markers(copy, "| new |")
+    put_between_markers(copy, "| new |", BEGIN, END)
 
     assert f"{BEGIN}\n\n| new |\n\n{END}" in copy.read_text()
     copy.write_text("nothing")
     with pytest.raises(ValueError, match="has no lines"):
-        put_between_markers(copy, "| new |")
+        put_between_markers(copy, "| new |", BEGIN, END)
