@@ -7,8 +7,8 @@ replies were gathered for it. One trio task drives all of it (``drive.py``), so
 what trio costs is paid per tick and not per request. Time is looked after in
 sweeps, ten a second.
 
-The engine is one object in eight files, each adding one idea to the one below:
-witness, ledger, recovery, own_requests, router, sockets, node_side, client_side.
+The engine is one object in ten files, each adding one idea to the one below: witness,
+ledger, recovery, own_requests, router, sockets, node_side, doorway, client_side, and this one.
 As separate objects they would call each other for every request.
 """
 

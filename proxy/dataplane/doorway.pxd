@@ -1,0 +1,23 @@
+# cython: language_level=3
+"""C face of doorway.pyx."""
+
+from libc.stdint cimport uint64_t
+
+from proxy.dataplane.client cimport Client
+from proxy.dataplane.node_side cimport NodeSide
+
+
+cdef class Doorway(NodeSide):
+    cdef dict by_id                 # clients
+    cdef uint64_t next_id
+    cdef list paused_listeners      # out of descriptors: tried again at the next sweep
+
+    cdef public Py_ssize_t max_clients
+    cdef public Py_ssize_t client_output_soft_bytes
+    cdef readonly uint64_t accepted
+    cdef readonly uint64_t refused_clients
+
+    cdef int _accept(self, int listener) except -1
+    cdef int _watch_client(self, Client client) except -1
+    cdef int _close_if_done(self, Client client) except -1
+    cdef int _close_client(self, Client client, str reason) except -1
