@@ -32,6 +32,7 @@ from proxy.dataplane.engine import Engine
 from proxy.insight.views_answers import EventKind, Level
 from proxy.life.announce import start_facts
 from proxy.life.drain import Drain
+from proxy.life.file_watch import FileWatch
 from proxy.life.learning import CommandTables
 from proxy.life.live_settings import AdminToken, denied_by
 from proxy.life.observing import observe
@@ -202,6 +203,10 @@ class Proxy:
         self.observatory = observe(self, settings, sources)
         self.admin_token = AdminToken()
         self.reloader = Reloader(self, settings, sources.read if sources else lambda: settings)
+        self.file_watch = FileWatch(
+            lambda: sources.files(self.settings) if sources else (),
+            lambda: self.settings.reload.watch_s,
+        )
 
     @property
     def settings(self) -> Settings:
@@ -348,6 +353,7 @@ class Proxy:
         Raises:
             ConfigError: Something is wrong with them; nothing has changed.
         """
+        self.file_watch.note()
         done = self.reloader.reload()
         changed = ", ".join(done.changed) or "nothing"
         self.observatory.events.note(EventKind.RELOAD, f"reloaded, and {changed} has changed")

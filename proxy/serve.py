@@ -1,8 +1,9 @@
 """``slotway serve``: run one proxy until somebody ends it, and let its settings be read again.
 
 Strategy: SIGTERM, SIGINT and POST /drain end it in one way, which ``drain.py`` describes; a
-second signal does not wait for that. SIGHUP and POST /reload read the settings again in one
-way (``reload.py``). The service manager is told of all of it, if there is one.
+second signal does not wait for that. SIGHUP, POST /reload and a file that has changed have the
+settings read again in one way (``reload.py``). The service manager is told of all of it, if
+there is one.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ async def serve(settings: Settings, sources: Sources) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keep_alive)
             nursery.start_soon(_obey, proxy, signals, nursery.cancel_scope)
+            nursery.start_soon(_watch_files, proxy)
             nursery.start_soon(_run, proxy)
             await proxy.stop_wanted.wait()
             notify(STOPPING)
@@ -62,15 +64,27 @@ async def _obey(proxy: Proxy, signals: AsyncIterator[int], process: trio.CancelS
         name = signal.Signals(number).name
         if number == signal.SIGHUP:
             log.info("reloading", signal=name)
-            with reloading():
-                try:
-                    proxy.reload()
-                except ConfigError:
-                    pass  # told in the log
-                except Exception:  # a bug met by new settings must not end the proxy
-                    log.exception("bug in a reload")
+            _reload(proxy)
         elif proxy.stop_wanted.is_set():
             log.warning("ending at once", signal=name)
             process.cancel()
         else:
             proxy.stop(name)
+
+
+async def _watch_files(proxy: Proxy) -> None:
+    def reload() -> None:
+        log.info("reloading", why="a file has changed")
+        _reload(proxy)
+
+    await proxy.file_watch.run(reload)
+
+
+def _reload(proxy: Proxy) -> None:
+    with reloading():
+        try:
+            proxy.reload()
+        except ConfigError:
+            pass  # told in the log
+        except Exception:  # a bug met by new settings must not end the proxy
+            log.exception("bug in a reload")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 
 from proxy.config import Settings
+from proxy.config.files import files_of
 from proxy.errors import ConfigError
 
 ENV_PREFIX = "SLOTWAY_"
@@ -92,6 +93,12 @@ class Sources:
     def read(self) -> Settings:
         """Read the settings as they are now; see ``load_settings``."""
         return load_settings(self.file, self.flags)
+
+    def files(self, settings: Settings) -> Iterator[Path]:
+        """Yield the files that ``settings``, which were read from here, have come from."""
+        if self.file is not None:
+            yield self.file
+        yield from files_of(settings)
 
     def origin(self, key: str) -> str:
         """Return what decides on a key: command line, environment, file or default.

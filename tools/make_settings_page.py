@@ -32,8 +32,9 @@ under each key; lists as `a,b`, tables as `a=b,c=d`), the environment beats the 
 value that is not allowed, is refused at start by name. [proxy.toml](../proxy.toml) has all
 of them with their defaults.
 
-*Live*: a changed value is taken over while the proxy runs, after `SIGHUP` or `POST /reload`: all
-that can change, or, if anything is wrong, nothing. Else there is the reason why not.
+*Live*: a changed value is taken over while the proxy runs, after `SIGHUP`, `POST /reload` or a
+change of its file: all that can change, or, if anything is wrong, nothing. Else there is the
+reason why not.
 [`PROXY CONFIG SET`](proxy-command.md) sets one until the next reload or start.
 """
 

@@ -20,7 +20,7 @@ from proxy.config.clients import Clients, Listen
 from proxy.config.cluster import Cluster
 from proxy.config.commands import Commands, Pin
 from proxy.config.limits import Limits
-from proxy.config.operation import Admin, Insight, Log, Tracing
+from proxy.config.operation import Admin, Insight, Log, Reload, Tracing
 from proxy.config.values import Table
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Listen",
     "Log",
     "Pin",
+    "Reload",
     "Settings",
     "Tracing",
 ]
@@ -54,6 +55,7 @@ class Settings(Table):
     clients: Clients = Clients()
     commands: Commands = Commands()
     limits: Limits = Limits()
+    reload: Reload = Reload()
     admin: Admin = Admin()
     insight: Insight = Insight()
     log: Log = Log()

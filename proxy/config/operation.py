@@ -1,4 +1,4 @@
-"""What is seen of the proxy: the tables ``[admin]``, ``[insight]``, ``[log]``, ``[tracing]``."""
+"""How the proxy is run: ``[reload]``, ``[admin]``, ``[insight]``, ``[log]``, ``[tracing]``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ from pydantic import (
 
 from proxy.config.values import Table, read_secret
 from proxy.errors import ConfigError
+
+
+class Reload(Table):
+    """Other settings while the proxy runs; SIGHUP and POST /reload always bring them, too."""
+
+    watch_s: NonNegativeFloat = 5.0
+    """Look this often whether a file of settings or secrets has changed, and use it; 0 never."""
 
 
 class Admin(Table):

@@ -276,7 +276,12 @@ _TAKERS: dict[Taker, tuple[str, ...]] = {
     _set_sampling: ("log.access_every", "log.access_keys", "tracing.every"),
     _set_token: ("admin.token", "admin.token_file"),
     _set_log: ("log.level",),
-    _set_nothing: ("listen.drain_delay_s", "listen.drain_s", "listen.drain_linger_s"),
+    _set_nothing: (
+        "listen.drain_delay_s",
+        "listen.drain_s",
+        "listen.drain_linger_s",
+        "reload.watch_s",
+    ),
 }
 
 LIVE: dict[str, Taker] = {key: take for take, keys in _TAKERS.items() for key in keys}

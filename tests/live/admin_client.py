@@ -66,10 +66,11 @@ def administered(
     settings: dict[str, str] | None = None,
     arguments: Sequence[str] = (),
 ) -> Iterator[Admin]:
-    """Run a proxy with an admin port; the test may end it."""
+    """Run a proxy with an admin port, which looks at no file by itself; the test may end it."""
     with lease_ports(1) as lease:
         port = lease.ports[0]
         own = {"admin.enabled": "true", "admin.port": str(port), "admin.token": TOKEN}
+        own |= {"reload.watch_s": "0"}
         process = ProxyProcess(seeds, settings={**own, **(settings or {})}, arguments=arguments)
         with process as proxy:
             yield Admin(proxy, port)

@@ -243,6 +243,47 @@ def test_a_new_token_is_the_one_that_counts(cluster: EmbeddedCluster, tmp_path: 
     assert again == 401
 
 
+def test_changed_files_are_taken_without_a_signal(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+    """The settings, and a password that is mounted as Kubernetes does it."""
+    for name, word in (("one", "first"), ("two", "second")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "password").write_text(word)
+    (tmp_path / "..data").symlink_to("one")
+    path = tmp_path / "proxy.toml"
+    settings = f'[clients]\npassword_file = "{tmp_path}/..data/password"\n'
+    path.write_text(settings)
+    with administered(
+        cluster.addresses, {"reload.watch_s": "0.05"}, ["--config", str(path)]
+    ) as admin:
+
+        def lets_in(password: str) -> bool:
+            with redis.Redis(port=admin.proxy.port, password=password) as client:
+                try:
+                    return client.ping()
+                except redis.AuthenticationError:
+                    return False
+
+        def said(words: str) -> bool:
+            return words in admin.proxy.log.read_text()
+
+        assert lets_in("first")
+        (tmp_path / "new").symlink_to("two")
+        (tmp_path / "new").replace(tmp_path / "..data")
+        wait_for(lambda: lets_in("second"), DEADLINE_S, "the new password")
+        path.write_text(settings + "[limits]\nlane_limit = 0\n")
+        wait_for(lambda: said("settings not reloaded"), DEADLINE_S, "a refusal")
+        is_unharmed = lets_in("second")
+        path.write_text(settings + "[listen]\nmax_clients = 77\nbacklog = 7\n")
+        wait_for(lambda: said("needs_restart=listen.backlog"), DEADLINE_S, "the last settings")
+        with redis.Redis(port=admin.proxy.port, password="second") as client:
+            limit = client.info("clients")["maxclients"]
+        is_old_one_known = lets_in("first")
+
+    assert is_unharmed
+    assert limit == 77
+    assert not is_old_one_known
+
+
 def test_other_seeds_are_asked_when_the_old_ones_are_gone(
     cluster: EmbeddedCluster, tmp_path: Path
 ) -> None:
@@ -251,7 +292,9 @@ def test_other_seeds_are_asked_when_the_old_ones_are_gone(
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         path.write_text(f'[cluster]\nseeds = ["127.0.0.1:{nobody.getsockname()[1]}"]\n')
     with ExitStack() as stack:
-        process = ProxyProcess((), arguments=["--config", str(path)])
+        process = ProxyProcess(
+            (), settings={"reload.watch_s": "0"}, arguments=["--config", str(path)]
+        )
         starting = threading.Thread(target=lambda: stack.enter_context(process))
         starting.start()
         wait_for(lambda: process.log_size() > 0, DEADLINE_S, "a line in the log")
