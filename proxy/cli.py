@@ -254,9 +254,8 @@ def add_cluster_commands() -> None:
     app.add_typer(cluster_app)
 
 
-def main() -> None:
-    """Run the command line."""
+def load() -> None:
+    """Load what the command line needs before it is run."""
     # A health check comes every few seconds, and the group ``cluster`` takes 0.3 s to load.
     if sys.argv[1:2] != ["health"]:
         add_cluster_commands()
-    app()

@@ -79,11 +79,6 @@ class PinTable:
     def __bool__(self) -> bool:
         return bool(self.pins)
 
-    @property
-    def pins_everything(self) -> bool:
-        """Whether every key is pinned."""
-        return bool(self.pins) and not self.pins[-1].prefix
-
     # ---- names ------------------------------------------------------------------
 
     def find(self, key: bytes) -> Pin | None:

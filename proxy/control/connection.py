@@ -162,15 +162,6 @@ class NodeConnection:
             ) from None
         return replies
 
-    async def ask_bytes(self, *args: bytes | str | int) -> bytes:
-        """Return the reply to a command that answers with a string.
-
-        Raises:
-            BackendUnavailable: The node answered with an error instead.
-            BackendProtocolError: It answered with something else.
-        """
-        return expect_bytes(await self.ask(*args), self.address)
-
     def detach(self) -> int:
         """Give up the socket and return its descriptor; the caller closes it."""
         return self._stream.socket.detach()

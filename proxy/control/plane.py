@@ -265,9 +265,9 @@ class ControlPlane:
         tell = replies.lost_write if is_write else replies.lost_read
         return tell(self._name(node))
 
-    def overtaken(self, node: int) -> bytes:
-        """Return the error for a lost request that a later one on its key has overtaken."""
-        return replies.overtaken(self._name(node))
+    def overtaken(self, node: int, *, was_lost: bool) -> bytes:
+        """Return the error for a request that a later one on its key has overtaken."""
+        return replies.overtaken(self._name(node)) if was_lost else replies.overtaken_in_a_move()
 
     def cut_off(self, node: int) -> bytes:
         """Return the error for a request during which the node always closes."""

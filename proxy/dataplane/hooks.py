@@ -88,8 +88,12 @@ class Hooks(Protocol):
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         """Return the error for a request whose reply was lost with a connection."""
 
-    def overtaken(self, node: int) -> bytes:
-        """Return the error for a lost request that a later one on its key has overtaken."""
+    def overtaken(self, node: int, *, was_lost: bool) -> bytes:
+        """Return the error for a request that a later one on its key has overtaken.
+
+        Args:
+            was_lost: With its connection; else it was redirected.
+        """
 
     def cut_off(self, node: int) -> bytes:
         """Return the error for a request during which the node always closes."""

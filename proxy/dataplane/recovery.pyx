@@ -42,6 +42,12 @@ cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noe
         (length == len(NO_FUNCTION) and memcmp(data, <const char*>NO_FUNCTION, length) == 0)
 
 
+cdef bint is_redirect(const char* data, Py_ssize_t length) noexcept:
+    """Whether a refusal is MOVED or ASK."""
+    return (length > 7 and memcmp(data, b"-MOVED ", 7) == 0) or \
+        (length > 5 and memcmp(data, b"-ASK ", 5) == 0)
+
+
 cdef bint has_its_keys(const char* frame, RequestScanner scanner) noexcept:
     """Whether a script's number of keys is one: with any other, a server does not even load it."""
     cdef Py_ssize_t i, number = 0
@@ -217,10 +223,13 @@ cdef class Recovery(Ledger):
 
     cdef int _refuse_for_good(self, Request request) except -1:
         cdef bytes error
-        if request.reply != NULL:
-            error = request.reply[:request.reply_length]
+        if request.reply == NULL:
+            error = self.control.overtaken(request.node, was_lost=True)
+        elif is_redirect(request.reply, request.reply_length):
+            # No client may learn of a cluster.
+            error = self.control.overtaken(request.node, was_lost=False)
         else:
-            error = self.control.overtaken(request.node)
+            error = request.reply[:request.reply_length]
         request.state = WAITING
         return self.answer(request, error, len(error))
 

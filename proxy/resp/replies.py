@@ -327,6 +327,18 @@ def overtaken(node: str) -> bytes:
     )
 
 
+def overtaken_in_a_move() -> bytes:
+    """The slot moved, and only a later command of the client on the key went along: send it again.
+
+    Nodes that do not agree about a slot can do this, or a number of keys that only a server
+    reads as one.
+    """
+    return error(
+        b"TRYAGAIN the slot moved and a later command on the same key may have run; "
+        b"this one took no effect"
+    )
+
+
 def cut_off(node: str) -> bytes:
     """The node closes its connection whenever it is sent this command: see its log and limits."""
     return error(

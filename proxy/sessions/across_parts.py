@@ -79,10 +79,14 @@ async def read_streams(work: Work) -> bytes:
         ]
     )
     error = first_error(answers)
-    if error is not None:
+    if error is not None and not work.spec.is_write:
         return error
-    found = [answer for answer in answers if not is_null(answer)]
-    return join_aggregates(found) if found else null_array(work.lane.resp)
+    # What XREADGROUP has delivered is noted as pending, so it must not be kept back for an
+    # error of another stream, from which nothing was read.
+    found = [answer for answer in answers if not is_null(answer) and not is_error(answer)]
+    if found:
+        return join_aggregates(found)
+    return error or null_array(work.lane.resp)
 
 
 def _one_stream(work: Work, key: Key) -> list[bytes]:

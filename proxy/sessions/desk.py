@@ -31,6 +31,7 @@ from proxy.errors import LimitReached
 from proxy.resp import replies
 from proxy.resp.decode import decode
 from proxy.resp.encode import encode_command
+from proxy.resp.replies_transactions import exec_aborted_by
 from proxy.sessions import local
 from proxy.sessions.accounts import Accounts
 from proxy.sessions.across import Across
@@ -180,7 +181,10 @@ class Desk(LocalDesk):
         self, client: Client, command: Command | None, args: list[bytes]
     ) -> bytes | None:
         """Let a client that has not logged in do only that."""
-        if args[0].lower() not in local.BEFORE_AUTH or command is None:
+        name = args[0].lower()
+        if name == b"exec":
+            return exec_aborted_by(replies.auth_required())
+        if name not in local.BEFORE_AUTH or command is None:
             return replies.auth_required()
         if not command.spec.takes(len(args)):
             return replies.wrong_arity(command.name)

@@ -27,7 +27,7 @@ REFUSALS = [
     b"-LOADING Redis is loading the dataset in memory\r\n",
     b"-READONLY You can't write against a read only replica.\r\n",
 ]
-DID_NOT_RUN = (b"-MOVED ", b"-ASK ", *[line.partition(b" ")[0] for line in REFUSALS])
+DID_NOT_RUN = tuple(line.partition(b" ")[0] for line in REFUSALS)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from served import Served, all_is_quiet, serve
 
 from proxy.resp import replies
 from proxy.resp.encode import array, bulk, encode_command
+from proxy.resp.replies_transactions import exec_aborted_by
 
 # ---- passwords ------------------------------------------------------------------------
 
@@ -27,6 +28,8 @@ async def test_before_auth_nothing_reaches_a_node(cluster: FakeCluster, locked: 
     for request in (("GET", "k"), ("DBSIZE",), ("PING",), ("ECHO", "x"), ("MGET", "a", "b")):
         assert await client.call(*request) == replies.auth_required()
     assert await client.call("NOSUCHCOMMAND", "x") == replies.auth_required()
+    for request in (("EXEC",), ("exec", "x")):
+        assert await client.call(*request) == exec_aborted_by(replies.auth_required())
     assert (await client.call("HELLO", 3)).startswith(b"-NOAUTH HELLO must be called with the ")
 
     assert all(node.requests == [] for node in cluster.nodes)

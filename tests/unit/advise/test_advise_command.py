@@ -113,7 +113,7 @@ def test_an_interrupted_log_is_reported_as_far_as_it_was_read() -> None:
         process.stdin.write(SPLIT)
         process.stdin.flush()
         pipe = process.stdin.fileno()
-        wait_for(lambda: has_read_all(process.pid, pipe), 30, "all of it to be read")
+        wait_for(lambda: wants_more(process.pid, pipe), 30, "all of it to be read")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
 
@@ -122,8 +122,11 @@ def test_an_interrupted_log_is_reported_as_far_as_it_was_read() -> None:
     assert report["totals"]["commands"] == 1
 
 
-def has_read_all(pid: int, pipe: int) -> bool:
-    """Return whether a process sleeps, and nothing is left in the pipe that it reads."""
+def wants_more(pid: int, pipe: int) -> bool:
+    """Return whether a process waits in a system call on descriptor 0, of which nothing is left.
+
+    That it sleeps is not enough: it may have read everything and wait for a lock.
+    """
     left = int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
-    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    return left == 0 and state == "S"
+    call = Path(f"/proc/{pid}/syscall").read_text().split()
+    return left == 0 and call[1:2] == ["0x0"]
