@@ -27,7 +27,7 @@ from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Action, Punt
 from proxy.dataplane.lane import Pipeline
 from proxy.dataplane.tables import Command
-from proxy.resp import replies
+from proxy.resp import replies, replies_protocol
 from proxy.resp.inline import split_inline
 
 log = structlog.get_logger()
@@ -154,31 +154,31 @@ class ControlPlane:
         limits = self._limits
         match fault:
             case "BAD_COUNT":
-                return replies.invalid_multibulk_length()
+                return replies_protocol.invalid_multibulk_length()
             case "BAD_LENGTH":
-                return replies.invalid_bulk_length()
+                return replies_protocol.invalid_bulk_length()
             case "ARGUMENT_TOO_LONG":
-                return replies.argument_too_big(limits.argument_limit_bytes)
+                return replies_protocol.argument_too_big(limits.argument_limit_bytes)
             case "BAD_LINE_END":
-                return replies.invalid_line_end()
+                return replies_protocol.invalid_line_end()
             case "NOT_A_BULK":
-                return replies.expected_bulk(got)
+                return replies_protocol.expected_bulk(got)
             case "LINE_TOO_LONG":
-                return replies.inline_too_big(limits.inline_limit_bytes)
+                return replies_protocol.inline_too_big(limits.inline_limit_bytes)
             case "HEADER_TOO_LONG":
-                return replies.multibulk_count_too_long()
+                return replies_protocol.multibulk_count_too_long()
             case "LENGTH_TOO_LONG":
-                return replies.bulk_count_too_long()
+                return replies_protocol.bulk_count_too_long()
             case "FRAME_TOO_LONG":
-                return replies.request_too_big(limits.request_limit_bytes)
+                return replies_protocol.request_too_big(limits.request_limit_bytes)
             case "TOO_MANY_ARGUMENTS":
-                return replies.too_many_arguments(limits.argument_limit)
+                return replies_protocol.too_many_arguments(limits.argument_limit)
             case "STRANGER_ARGUMENTS":
-                return replies.unauthenticated_multibulk_length()
+                return replies_protocol.unauthenticated_multibulk_length()
             case "STRANGER_ARGUMENT_BYTES":
-                return replies.unauthenticated_bulk_length()
+                return replies_protocol.unauthenticated_bulk_length()
             case _:
-                return replies.unbalanced_quotes()
+                return replies_protocol.unbalanced_quotes()
 
     # ---- refusals and failures ------------------------------------------------------
 

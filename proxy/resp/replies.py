@@ -22,9 +22,6 @@ RESET = simple(b"RESET")
 
 # Redis cuts what it quotes of an unknown command after so many bytes.
 QUOTED_BYTES = 128
-# Redis's own limits: with these the texts are Redis's own, and name no setting.
-REDIS_ARGUMENT_LIMIT_BYTES = 512 * 1024 * 1024
-REDIS_INLINE_LIMIT_BYTES = 64 * 1024
 
 # ---- the command ----------------------------------------------------------------------
 
@@ -162,97 +159,12 @@ def hello_syntax(option: bytes) -> bytes:
     return error(b"ERR Syntax error in HELLO option '%b'" % c_text(option)[:QUOTED_BYTES])
 
 
-def max_clients() -> bytes:
-    """``listen.max_clients`` are connected: raise it, or find the clients that never close."""
-    return error(b"ERR max number of clients reached")
-
-
-# ---- bytes that are not RESP: the connection is closed after the text -------------------
-
-
-def protocol_error(text: bytes) -> bytes:
-    """Any break of the protocol that has no function of its own below."""
-    return error(b"ERR Protocol error: %b" % text)
-
-
-def invalid_multibulk_length() -> bytes:
-    """The count after ``*`` is not a number: the client is broken, or not a Redis client."""
-    return protocol_error(b"invalid multibulk length")
-
-
-def invalid_bulk_length() -> bytes:
-    """The length after ``$`` is not a number: the client is broken, or not a Redis client."""
-    return protocol_error(b"invalid bulk length")
-
-
-def expected_bulk(got: bytes) -> bytes:
-    """An argument begins with ``got`` and not with ``$``: the client is broken."""
-    return protocol_error(b"expected '$', got '%b'" % got)
-
-
-def invalid_line_end() -> bytes:
-    """No CR LF after an argument: the client gave a wrong length (text of Valkey 9.1)."""
-    return protocol_error(b"invalid CRLF in request")
-
-
-def multibulk_count_too_long() -> bytes:
-    """The line that begins with ``*`` does not end: the client is broken."""
-    return protocol_error(b"too big mbulk count string")
-
-
-def bulk_count_too_long() -> bytes:
-    """The line that begins with ``$`` does not end: the client is broken."""
-    return protocol_error(b"too big bulk count string")
-
-
-def unbalanced_quotes() -> bytes:
-    """An inline command has a quote that is not closed, or closed in the middle of a word."""
-    return protocol_error(b"unbalanced quotes in request")
-
-
-def unauthenticated_multibulk_length() -> bytes:
-    """More than 10 arguments from a client that must authenticate first."""
-    return protocol_error(b"unauthenticated multibulk length")
-
-
-def unauthenticated_bulk_length() -> bytes:
-    """An argument over 16384 bytes from a client that must authenticate first."""
-    return protocol_error(b"unauthenticated bulk length")
-
-
 # ---- limits ---------------------------------------------------------------------------
 
 
-def too_many_arguments(limit: int) -> bytes:
-    """A request with more arguments than ``limits.argument_limit``: send it in pieces."""
-    return protocol_error(
-        b"invalid multibulk length (the setting limits.argument_limit is %d)" % limit
-    )
-
-
-def argument_too_big(limit_bytes: int) -> bytes:
-    """An argument longer than ``limits.argument_limit_bytes``: store the value in pieces."""
-    if limit_bytes == REDIS_ARGUMENT_LIMIT_BYTES:
-        return invalid_bulk_length()
-    return protocol_error(
-        b"invalid bulk length (the setting limits.argument_limit_bytes is %d)" % limit_bytes
-    )
-
-
-def inline_too_big(limit_bytes: int) -> bytes:
-    """An inline command longer than ``limits.inline_limit_bytes``: send it as a RESP array."""
-    if limit_bytes == REDIS_INLINE_LIMIT_BYTES:
-        return protocol_error(b"too big inline request")
-    return protocol_error(
-        b"too big inline request (the setting limits.inline_limit_bytes is %d)" % limit_bytes
-    )
-
-
-def request_too_big(limit_bytes: int) -> bytes:
-    """A whole request longer than ``limits.request_limit_bytes``: send it in pieces."""
-    return protocol_error(
-        b"too big request (the setting limits.request_limit_bytes is %d)" % limit_bytes
-    )
+def max_clients() -> bytes:
+    """``listen.max_clients`` are connected: raise it, or find the clients that never close."""
+    return error(b"ERR max number of clients reached")
 
 
 def reply_too_big(node: str, limit_bytes: int) -> bytes:

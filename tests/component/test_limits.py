@@ -8,7 +8,7 @@ from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
 
 from proxy.cluster.slots import key_slot
-from proxy.resp import replies
+from proxy.resp import replies, replies_protocol
 from proxy.resp.encode import bulk, encode_command
 
 KIBIBYTE = 1 << 10
@@ -64,8 +64,10 @@ async def test_the_number_of_arguments(cluster: FakeCluster) -> None:
         client = await served.connect()
         assert await client.call("EXISTS", *[key] * 4) == b":0\r\n"
 
-        await refused(served, encode_command("EXISTS", *[key] * 5), replies.too_many_arguments(5))
-        await refused(served, b"*6\r\n", replies.too_many_arguments(5))
+        await refused(
+            served, encode_command("EXISTS", *[key] * 5), replies_protocol.too_many_arguments(5)
+        )
+        await refused(served, b"*6\r\n", replies_protocol.too_many_arguments(5))
 
 
 async def test_the_number_of_arguments_of_an_inline_command(cluster: FakeCluster) -> None:
@@ -74,7 +76,7 @@ async def test_the_number_of_arguments_of_an_inline_command(cluster: FakeCluster
         await client.send(b"EXISTS a a\r\n")
         await client.expect(b":0\r\n")
 
-        await refused(served, b"EXISTS a a a\r\n", replies.too_many_arguments(3))
+        await refused(served, b"EXISTS a a a\r\n", replies_protocol.too_many_arguments(3))
 
 
 async def test_the_size_of_an_argument(cluster: FakeCluster) -> None:
@@ -83,12 +85,14 @@ async def test_the_size_of_an_argument(cluster: FakeCluster) -> None:
         assert await client.call("SET", "key", "x" * 100) == b"+OK\r\n"
 
         await refused(
-            served, encode_command("SET", "key", "x" * 101), replies.argument_too_big(100)
+            served, encode_command("SET", "key", "x" * 101), replies_protocol.argument_too_big(100)
         )
 
 
 async def test_the_size_of_an_argument_is_redis_own_by_default(served: Served) -> None:
-    await refused(served, b"*2\r\n$3\r\nGET\r\n$536870913\r\n", replies.invalid_bulk_length())
+    await refused(
+        served, b"*2\r\n$3\r\nGET\r\n$536870913\r\n", replies_protocol.invalid_bulk_length()
+    )
 
 
 async def test_the_size_of_a_request_without_its_last_line_end(cluster: FakeCluster) -> None:
@@ -102,9 +106,11 @@ async def test_the_size_of_a_request_without_its_last_line_end(cluster: FakeClus
         await refused(
             served,
             encode_command("SET", "key", "x" * (limit - head + 1)),
-            replies.request_too_big(limit),
+            replies_protocol.request_too_big(limit),
         )
-        await refused(served, encode_command("DEL", *"a" * 40), replies.request_too_big(limit))
+        await refused(
+            served, encode_command("DEL", *"a" * 40), replies_protocol.request_too_big(limit)
+        )
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
@@ -116,31 +122,31 @@ async def test_the_size_of_an_inline_command(cluster: FakeCluster, end: bytes) -
         await client.send(longest)
         await client.expect(bulk(longest[5 : -len(end)]))
 
-        await refused(served, b"ECHO x" + longest[5:], replies.inline_too_big(limit))
+        await refused(served, b"ECHO x" + longest[5:], replies_protocol.inline_too_big(limit))
 
 
 async def test_an_inline_command_without_end(served: Served) -> None:
-    limit = replies.REDIS_INLINE_LIMIT_BYTES
+    limit = replies_protocol.REDIS_INLINE_LIMIT_BYTES
     client = await served.connect()
 
     await client.send(b"x" * (limit + 1))
 
-    await client.expect(replies.inline_too_big(limit))
+    await client.expect(replies_protocol.inline_too_big(limit))
     await client.expect_end()
 
 
 @pytest.mark.parametrize(
     ("request_bytes", "error"),
     [
-        (b"*1x\r\n", replies.invalid_multibulk_length()),
-        (b"*+1\r\n", replies.invalid_multibulk_length()),
-        (b"*1\r\n$x\r\n", replies.invalid_bulk_length()),
-        (b"*1\r\n$-1\r\n", replies.invalid_bulk_length()),
-        (b"*1\r\n:1\r\n", replies.expected_bulk(b":")),
-        (b"*1\r\n$4\r\nPINGxx", replies.invalid_line_end()),
-        (b"*" + b"1" * 70_000, replies.multibulk_count_too_long()),
-        (b"*1\r\n$" + b"1" * 70_000, replies.bulk_count_too_long()),
-        (b"ECHO 'x\r\n", replies.unbalanced_quotes()),
+        (b"*1x\r\n", replies_protocol.invalid_multibulk_length()),
+        (b"*+1\r\n", replies_protocol.invalid_multibulk_length()),
+        (b"*1\r\n$x\r\n", replies_protocol.invalid_bulk_length()),
+        (b"*1\r\n$-1\r\n", replies_protocol.invalid_bulk_length()),
+        (b"*1\r\n:1\r\n", replies_protocol.expected_bulk(b":")),
+        (b"*1\r\n$4\r\nPINGxx", replies_protocol.invalid_line_end()),
+        (b"*" + b"1" * 70_000, replies_protocol.multibulk_count_too_long()),
+        (b"*1\r\n$" + b"1" * 70_000, replies_protocol.bulk_count_too_long()),
+        (b"ECHO 'x\r\n", replies_protocol.unbalanced_quotes()),
     ],
 )
 async def test_bytes_that_are_not_resp_are_answered_once_and_the_client_is_closed(
@@ -167,7 +173,7 @@ async def test_a_protocol_error_waits_for_earlier_replies(
 
     held.let_go()
 
-    await client.expect(b"$-1\r\n", replies.invalid_multibulk_length())
+    await client.expect(b"$-1\r\n", replies_protocol.invalid_multibulk_length())
     await client.expect_end()
 
 

@@ -8,7 +8,7 @@ import pytest
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve
 
-from proxy.resp import replies
+from proxy.resp import replies, replies_protocol
 from proxy.resp.encode import array, bulk, encode_command
 from proxy.resp.replies_transactions import exec_aborted_by
 
@@ -96,8 +96,8 @@ async def test_the_proxy_gives_its_own_password_to_the_nodes(cluster: FakeCluste
 @pytest.mark.parametrize(
     ("opening", "error"),
     [
-        (b"*11\r\n", replies.unauthenticated_multibulk_length()),
-        (b"*2\r\n$4\r\nAUTH\r\n$16385\r\n", replies.unauthenticated_bulk_length()),
+        (b"*11\r\n", replies_protocol.unauthenticated_multibulk_length()),
+        (b"*2\r\n$4\r\nAUTH\r\n$16385\r\n", replies_protocol.unauthenticated_bulk_length()),
     ],
 )
 async def test_a_stranger_may_not_send_much(locked: Served, opening: bytes, error: bytes) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.resp import replies, replies_across, replies_blocking, server_texts
+from proxy.resp import (
+    replies,
+    replies_across,
+    replies_blocking,
+    replies_protocol,
+    server_texts,
+)
 
 # Read from redis-server 7.0.15.
 AS_REDIS_SAYS = {
@@ -56,37 +62,40 @@ AS_REDIS_SAYS = {
     ),
     "cluster": (replies.cluster_disabled(), b"ERR This instance has cluster support disabled"),
     "count": (
-        replies.invalid_multibulk_length(),
+        replies_protocol.invalid_multibulk_length(),
         b"ERR Protocol error: invalid multibulk length",
     ),
-    "length": (replies.invalid_bulk_length(), b"ERR Protocol error: invalid bulk length"),
+    "length": (replies_protocol.invalid_bulk_length(), b"ERR Protocol error: invalid bulk length"),
     "length at Redis's limit": (
-        replies.argument_too_big(512 * 1024 * 1024),
+        replies_protocol.argument_too_big(512 * 1024 * 1024),
         b"ERR Protocol error: invalid bulk length",
     ),
     "no bulk string": (
-        replies.expected_bulk(b"\xff"),
+        replies_protocol.expected_bulk(b"\xff"),
         b"ERR Protocol error: expected '$', got '\xff'",
     ),
     "inline at Redis's limit": (
-        replies.inline_too_big(64 * 1024),
+        replies_protocol.inline_too_big(64 * 1024),
         b"ERR Protocol error: too big inline request",
     ),
     "count line": (
-        replies.multibulk_count_too_long(),
+        replies_protocol.multibulk_count_too_long(),
         b"ERR Protocol error: too big mbulk count string",
     ),
     "length line": (
-        replies.bulk_count_too_long(),
+        replies_protocol.bulk_count_too_long(),
         b"ERR Protocol error: too big bulk count string",
     ),
-    "quotes": (replies.unbalanced_quotes(), b"ERR Protocol error: unbalanced quotes in request"),
+    "quotes": (
+        replies_protocol.unbalanced_quotes(),
+        b"ERR Protocol error: unbalanced quotes in request",
+    ),
     "count before AUTH": (
-        replies.unauthenticated_multibulk_length(),
+        replies_protocol.unauthenticated_multibulk_length(),
         b"ERR Protocol error: unauthenticated multibulk length",
     ),
     "length before AUTH": (
-        replies.unauthenticated_bulk_length(),
+        replies_protocol.unauthenticated_bulk_length(),
         b"ERR Protocol error: unauthenticated bulk length",
     ),
     "not authenticated": (replies.auth_required(), b"NOAUTH Authentication required."),
@@ -193,10 +202,14 @@ OURS = {
         b"IOERR",
         [b"outcome unknown", b"may or may not have run", NODE.encode()],
     ),
-    "arguments": (replies.too_many_arguments(5), b"ERR", [b"limits.argument_limit is 5"]),
-    "argument": (replies.argument_too_big(5), b"ERR", [b"limits.argument_limit_bytes is 5"]),
-    "inline": (replies.inline_too_big(5), b"ERR", [b"limits.inline_limit_bytes is 5"]),
-    "request": (replies.request_too_big(5), b"ERR", [b"limits.request_limit_bytes is 5"]),
+    "arguments": (replies_protocol.too_many_arguments(5), b"ERR", [b"limits.argument_limit is 5"]),
+    "argument": (
+        replies_protocol.argument_too_big(5),
+        b"ERR",
+        [b"limits.argument_limit_bytes is 5"],
+    ),
+    "inline": (replies_protocol.inline_too_big(5), b"ERR", [b"limits.inline_limit_bytes is 5"]),
+    "request": (replies_protocol.request_too_big(5), b"ERR", [b"limits.request_limit_bytes is 5"]),
     "reply": (
         replies.reply_too_big(NODE, 5),
         b"ERR",
@@ -247,7 +260,7 @@ def test_our_own_texts_say_what_to_look_at(frame: bytes, code: bytes, words: lis
 def every_text() -> dict[str, Callable[..., bytes]]:
     return {
         name: function
-        for module in (replies, replies_across, replies_blocking)
+        for module in (replies, replies_across, replies_blocking, replies_protocol)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
