@@ -3,12 +3,10 @@
 
 from libc.stdint cimport uint64_t
 
-from proxy.dataplane.client cimport Client
-from proxy.dataplane.node_side cimport NodeSide
+from proxy.dataplane.farewell cimport Farewell
 
 
-cdef class Doorway(NodeSide):
-    cdef dict by_id                 # clients
+cdef class Doorway(Farewell):
     cdef uint64_t next_id
     cdef list paused_listeners      # out of descriptors: tried again at the next sweep
 
@@ -18,6 +16,4 @@ cdef class Doorway(NodeSide):
     cdef readonly uint64_t refused_clients
 
     cdef int _accept(self, int listener) except -1
-    cdef int _watch_client(self, Client client) except -1
-    cdef int _close_if_done(self, Client client) except -1
-    cdef int _close_client(self, Client client, str reason) except -1
+    cdef int _turn_away(self, int fd, bytes error) except -1

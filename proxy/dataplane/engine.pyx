@@ -7,14 +7,15 @@ replies were gathered for it. One trio task drives all of it (``drive.py``), so
 what trio costs is paid per tick and not per request. Time is looked after in
 sweeps, ten a second.
 
-The engine is one object in ten files, each adding one idea to the one below: witness,
-ledger, recovery, own_requests, router, sockets, node_side, doorway, client_side, and this one.
-As separate objects they would call each other for every request.
+The engine is one object in eleven files, each adding one idea to the one below: witness,
+ledger, recovery, own_requests, router, sockets, node_side, farewell, doorway, client_side,
+and this one. As separate objects they would call each other for every request.
 """
 
 import weakref
 
 from proxy.dataplane.client cimport GONE, OWN, STALL_OUTPUT, STALL_PAUSE, Client
+from proxy.dataplane.farewell cimport Leaver
 from proxy.dataplane.histogram cimport add_time
 from proxy.dataplane.kernel cimport (
     EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_event, epoll_wait, eventfd_read, monotonic)
@@ -123,7 +124,7 @@ cdef class Engine(ClientSide):
     def is_busy(self):
         """Whether a sweep is needed even if no socket becomes ready."""
         return self.in_flight > 0 or bool(self.sleepers) or bool(self.paused_listeners) \
-            or self.has_slow_readers or self.has_full_queues \
+            or bool(self.leavers) or self.has_slow_readers or self.has_full_queues \
             or (self.idle_timeout_s > 0 and bool(self.by_id))
 
     @property
@@ -139,6 +140,8 @@ cdef class Engine(ClientSide):
         for owner in list(self.owners):
             if isinstance(owner, Pipeline):
                 self.drop(owner)
+            elif isinstance(owner, Leaver):
+                self._let_leave(owner)
         self._close_doomed()
 
     # ---- the tick -------------------------------------------------------------
@@ -211,6 +214,8 @@ cdef class Engine(ClientSide):
                 self._read_pipeline(<Pipeline>owner)
             if events & EPOLLOUT and (<Pipeline>owner).fd == fd:
                 self._write_pipeline(<Pipeline>owner)
+        elif isinstance(owner, Leaver):
+            self._hear_out(<Leaver>owner)
         elif owner is not None:
             self._accept(fd)
         elif fd == self.bell:
@@ -274,6 +279,8 @@ cdef class Engine(ClientSide):
         for fd in self.paused_listeners:
             self._watch(fd, True, False)
         self.paused_listeners = []
+        if self.leavers:
+            self._look_after_leavers()
         self.has_slow_readers = False
         for client in list(self.own):
             if client.head is not None and client.head.deadline <= self.now:

@@ -38,6 +38,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SOCK_CLOEXEC
         MSG_NOSIGNAL
         MSG_DONTWAIT
+        SHUT_WR
     struct sockaddr:
         pass
     struct iovec:
@@ -50,7 +51,14 @@ cdef extern from "<sys/socket.h>" nogil:
     int setsockopt(int fd, int level, int option, const void* value, unsigned int length)
     ssize_t recv(int fd, void* data, size_t length, int flags)
     ssize_t send(int fd, const void* data, size_t length, int flags)
+    int shutdown(int fd, int how)
     ssize_t sendmsg(int fd, const msghdr* message, int flags)
+
+cdef extern from "<sys/ioctl.h>" nogil:
+    enum:
+        FIONREAD        # bytes that can be read
+        TIOCOUTQ        # bytes written that the other side does not have yet
+    int ioctl(int fd, unsigned long request, int* bytes)
 
 cdef extern from "<netinet/in.h>" nogil:
     enum:

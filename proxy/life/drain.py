@@ -57,10 +57,14 @@ class Drain:
                 await self._let_linger()
             self._engine.drain()
             self._blocking.close_all()
-            while self._engine.clients or not self._blocking.is_quiet:  # noqa: ASYNC110  the engine tells nobody
+            while self._is_busy():  # noqa: ASYNC110  the engine tells nobody
                 await trio.sleep(LOOK_S)
         if self._engine.clients:
             log.warning("clients cut off", clients=len(self._engine.clients))
+
+    def _is_busy(self) -> bool:
+        """Whether somebody has not yet been told everything, or not yet heard it."""
+        return bool(self._engine.clients or self._engine.leaving or not self._blocking.is_quiet)
 
     async def _let_linger(self) -> None:
         """Close all who are in the middle of nothing; return when nobody else is left."""
