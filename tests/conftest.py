@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from proxy.embedded import ENGINES, EngineMissing, engine_label, find_engine
+from proxy.embedded.engines import SERVERS_VARIABLE
 
 # The same cases in every run, and no deadline: how long one takes is the machine's business.
 settings.register_profile("steady", derandomize=True, deadline=None)
@@ -29,6 +31,22 @@ def engine(request: pytest.FixtureRequest) -> str:
     except EngineMissing as problem:
         pytest.skip(str(problem))
     return name
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let somebody name the servers: ``--server build/valkey-7.2/src/valkey-server``."""
+    parser.addoption(
+        "--server",
+        action="append",
+        metavar="PROGRAM",
+        help="run on this redis-server or valkey-server and no other engine; once for each engine",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell everybody which servers were named, also the programs that tests start."""
+    if named := config.getoption("--server"):
+        os.environ[SERVERS_VARIABLE] = os.pathsep.join(str(Path(path).resolve()) for path in named)
 
 
 def pytest_report_header() -> str:

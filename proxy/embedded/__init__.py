@@ -1,7 +1,13 @@
 """Real servers, clusters and proxies started from Python: for demo, tests and compare.py."""
 
 from proxy.embedded.cluster import EmbeddedCluster
-from proxy.embedded.engines import ENGINES, engine_label, find_engine, find_engines
+from proxy.embedded.engines import (
+    ENGINES,
+    engine_label,
+    engine_version,
+    find_engine,
+    find_engines,
+)
 from proxy.embedded.errors import EmbeddedError, EngineMissing, NotInTime, ServerRefused
 from proxy.embedded.node import RedisNode
 from proxy.embedded.ports import PortLease, first_free_port, lease_ports
@@ -23,6 +29,7 @@ __all__ = [
     "ServerRefused",
     "StandaloneServer",
     "engine_label",
+    "engine_version",
     "find_engine",
     "find_engines",
     "first_free_port",

@@ -44,7 +44,9 @@ def form_cluster(primaries: Sequence[RedisNode], replicas: Sequence[RedisNode]) 
     """
     nodes = [*primaries, *replicas]
     for index, node in enumerate(primaries):
-        node.call("CLUSTER", "ADDSLOTSRANGE", *share_of_slots(index, len(primaries)))
+        first, last = share_of_slots(index, len(primaries))
+        # ADDSLOTSRANGE is not known before Redis 7.0.
+        node.call("CLUSTER", "ADDSLOTS", *range(first, last + 1))
     for index, node in enumerate(nodes):
         # Distinct from the start, so that no node has to yield to another's epoch.
         node.call("CLUSTER", "SET-CONFIG-EPOCH", index + 1)

@@ -1,6 +1,9 @@
-"""Run ``slotway cluster ...`` in this process, as a user types it."""
+"""Run ``slotway cluster ...`` in this process, or in one that can be killed, as a user types it."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 from typer.testing import CliRunner
 
@@ -12,3 +15,12 @@ def slotway(*words: object, code: int = 0) -> str:
     outcome = CliRunner().invoke(app, [*map(str, words)])
     assert outcome.exit_code == code, outcome.output
     return outcome.stdout
+
+
+def begin_slotway(*words: object) -> subprocess.Popen[bytes]:
+    """Begin a command in a process of its own; the caller ends it and waits for it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "proxy", "cluster", *map(str, words)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )

@@ -12,6 +12,7 @@ import pytest
 
 from proxy.cluster.slots import SLOT_COUNT, key_slot
 from proxy.embedded import (
+    ENGINES,
     EmbeddedCluster,
     EmbeddedError,
     EngineMissing,
@@ -22,10 +23,12 @@ from proxy.embedded import (
     ServerRefused,
     StandaloneServer,
     find_engine,
+    find_engines,
     lease_ports,
     wait_for,
 )
 from proxy.embedded.agreement import find_disagreement
+from proxy.embedded.engines import SERVERS_VARIABLE
 from proxy.embedded.formation import share_of_slots
 from proxy.embedded.migration import close_slots, move_keys, open_slots
 from proxy.embedded.ports import BUS_OFFSET, is_port_free
@@ -219,7 +222,22 @@ class TestServers:
 
             wait_for(lambda: all(is_port_free(port) for port in ports), GONE_DEADLINE_S)
 
+    def test_servers_that_are_named_are_the_only_engines(
+        self, engine: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        binary = find_engine(engine)
+        monkeypatch.setenv(SERVERS_VARIABLE, str(binary))
+
+        assert find_engines() == {engine: binary}
+        with pytest.raises(EngineMissing, match=SERVERS_VARIABLE):
+            find_engine(next(other for other in ENGINES if other != engine))
+        for wrong in (sys.executable, "/nowhere"):
+            monkeypatch.setenv(SERVERS_VARIABLE, wrong)
+            with pytest.raises(EngineMissing, match=wrong):
+                find_engine(engine)
+
     def test_a_missing_engine_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(SERVERS_VARIABLE, raising=False)
         monkeypatch.setenv("PATH", "/nowhere")
 
         with pytest.raises(EngineMissing, match="apt install redis-server"):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import redis
-from slotway_command import slotway
+from slotway_command import begin_slotway, slotway
 from stored_types import StoredTypes
 
 from proxy.embedded import EmbeddedCluster, ProxyProcess, wait_for
@@ -37,10 +35,7 @@ def test_a_command_that_is_ended_is_gone_on_with(
         *("reshard", "--from", first, "--to", second, "--slots", 200, "--yes"),
         *("--plan", plan, "--method", "classic", "--seed", first),
     )
-    slow = subprocess.Popen(
-        [sys.executable, "-m", "proxy", "cluster", *map(str, words), "--throttle", "25"],
-        stderr=subprocess.PIPE,
-    )
+    slow = begin_slotway(*words, "--throttle", 25)
     with ClusterManager([first]) as manager:
         wait_for(manager.open_slots, SEEN_DEADLINE_S, "slots on their way")
         os.kill(slow.pid, number)

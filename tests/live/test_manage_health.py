@@ -10,7 +10,7 @@ import redis
 from slotway_command import slotway
 
 from proxy.cluster.slots import key_slot
-from proxy.embedded import EmbeddedCluster, wait_for
+from proxy.embedded import EmbeddedCluster, engine_version, wait_for
 from proxy.manage import ClusterManager
 
 pytestmark = pytest.mark.live
@@ -75,8 +75,11 @@ def test_a_node_that_hangs_is_silent_after_the_timeout(private_cluster: Embedded
     }
 
 
-def test_memory_and_disk_are_found(make_cluster: Callable[..., EmbeddedCluster]) -> None:
-    cluster = make_cluster(settings={"enable-protected-configs": "yes"})
+def test_memory_and_disk_are_found(
+    make_cluster: Callable[..., EmbeddedCluster], engine: str
+) -> None:
+    is_protected = engine_version(engine) >= (7, 0)
+    cluster = make_cluster(settings={"enable-protected-configs": "yes"} if is_protected else {})
     node = cluster.nodes[0]
     with ClusterManager(cluster.addresses[1:2]) as manager:
         node.call("CONFIG", "SET", "maxmemory", "1mb")

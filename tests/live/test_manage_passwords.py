@@ -25,7 +25,8 @@ def test_a_cluster_with_passwords_is_created_and_its_keys_move(
     file.write_text("s3cret\n")
     with bare_nodes(engine, 3) as nodes:
         for node in nodes:
-            node.call("CONFIG", "SET", "requirepass", "s3cret", "masterauth", "s3cret")
+            node.call("CONFIG", "SET", "masterauth", "s3cret")
+            node.call("CONFIG", "SET", "requirepass", "s3cret")
         places = [str(node.address) for node in nodes]
         seed = ("--seed", places[0])
 
