@@ -15,6 +15,7 @@ from proxy.admin.port import AdminPort, Orders
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Topology
 from proxy.config import Settings
+from proxy.control.breaker import Breakers
 from proxy.control.calls import Calls
 from proxy.control.connection import Credentials
 from proxy.control.doorman import Doorman
@@ -23,6 +24,7 @@ from proxy.control.hub import Hub
 from proxy.control.hub_roads import HubRoads
 from proxy.control.plane import ControlPlane, RequestLimits
 from proxy.control.pools import Pools
+from proxy.control.pulse import Pulse
 from proxy.control.routes import Routes
 from proxy.control.scripts import Bringer, ScriptBook
 from proxy.control.slow_readers import SlowReaders
@@ -110,6 +112,9 @@ class Proxy:
             private_limit=limits.private_connection_limit,
             lane_limit=limits.lane_limit,
         )
+        self.pulse = Pulse(self.watcher)
+        self.breakers = Breakers(engine=self.engine, routes=self.routes, pulse=self.pulse)
+        self.pulse.on_life = self.breakers.heard
         self.tables = CommandTables(
             self.engine, self.watcher, denied=denied_by(settings), is_pinned=bool(settings.pin)
         )
@@ -195,6 +200,7 @@ class Proxy:
             on_closed=front.client_closed,
             scripts=self.scripts,
             bringer=self.bringer,
+            breakers=self.breakers,
         )
         self.tables.on_table = self.hub.divert_publish
         self.tables.on_server = self.desk.note_server
@@ -232,6 +238,8 @@ class Proxy:
         return PassedUsers(doorman, self.pools)
 
     def _map_read(self, topology: Topology) -> None:
+        self.pulse.map_read(topology)
+        self.breakers.map_read(topology)
         self.pools.retire(topology)
         self.functions.note_map(topology)
         self.observatory.chronicle.map_read(topology)
@@ -286,6 +294,7 @@ class Proxy:
                 nursery.start_soon(self._serve_admin)
                 nursery.start_soon(self.watcher.run)
                 nursery.start_soon(self.pools.run)
+                nursery.start_soon(self.pulse.run)
                 nursery.start_soon(self.desk.run)
                 nursery.start_soon(self.hub.run)
                 nursery.start_soon(self.blocking.run)

@@ -14,6 +14,7 @@ from pathlib import Path
 from prometheus_client.process_collector import ProcessCollector
 
 from proxy.admin.metric_control import CONTROL
+from proxy.admin.metric_health import HEALTH
 from proxy.admin.metric_nodes import NODES
 from proxy.admin.metric_rows import Row
 from proxy.admin.metric_traffic import TRAFFIC
@@ -41,6 +42,7 @@ have none yet.
 SECTIONS = (
     ("Clients and their requests", TRAFFIC),
     ("Nodes and the connections to them", NODES),
+    ("The health of nodes", HEALTH),
     ("The control plane", CONTROL),
 )
 

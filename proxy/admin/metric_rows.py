@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from proxy.control.breaker import Breakers
 from proxy.control.hub import Hub
 from proxy.control.pools import Pools
+from proxy.control.pulse import Pulse
 from proxy.control.routes import Routes
 from proxy.control.scripts import ScriptBook
 from proxy.control.watch import Watcher
@@ -33,6 +35,8 @@ class Gauged(Protocol):
 
     engine: Engine
     pools: Pools
+    pulse: Pulse
+    breakers: Breakers
     routes: Routes
     watcher: Watcher
     hub: Hub

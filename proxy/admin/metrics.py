@@ -25,6 +25,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 from proxy.admin.metric_control import CONTROL
+from proxy.admin.metric_health import HEALTH
 from proxy.admin.metric_nodes import NODES
 from proxy.admin.metric_rows import Gauged, LaneKind, Row, Scene
 from proxy.admin.metric_traffic import TRAFFIC
@@ -33,7 +34,7 @@ from proxy.dataplane.histogram import Histogram
 from proxy.dataplane.lane import Lane
 from proxy.insight.views_answers import ReadinessView
 
-METRICS: tuple[Row, ...] = TRAFFIC + NODES + CONTROL
+METRICS: tuple[Row, ...] = TRAFFIC + NODES + HEALTH + CONTROL
 
 # Of a histogram's bounds, one in so many: doubling steps tell as much in half the series.
 EVERY_BOUND = 2

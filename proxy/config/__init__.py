@@ -21,6 +21,7 @@ from proxy.config.cluster import Cluster
 from proxy.config.commands import Commands, Pin
 from proxy.config.limits import Limits
 from proxy.config.operation import Admin, Insight, Log, Reload, Tracing
+from proxy.config.timeouts import Timeouts
 from proxy.config.values import Table
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Pin",
     "Reload",
     "Settings",
+    "Timeouts",
     "Tracing",
 ]
 
@@ -52,6 +54,7 @@ class Settings(Table):
 
     listen: Listen = Listen()
     cluster: Cluster = Cluster()
+    timeouts: Timeouts = Timeouts()
     clients: Clients = Clients()
     commands: Commands = Commands()
     limits: Limits = Limits()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.config.values import Account, Pairs, Words
@@ -32,6 +32,12 @@ class Cluster(Account):
     """Shared connections to each node and lane; more only helps servers with I/O threads."""
     silence_timeout_s: PositiveFloat = 1.0
     """Disconnect a node that owes replies, owns no slot any more and was silent for so long."""
+    health_interval_s: NonNegativeFloat = 1.0
+    """Ask every node for a sign of life this often, over a connection of its own; 0 never."""
+    health_failures: PositiveInt = 3
+    """A node that missed so many in a row counts as down; the first has the map read again."""
+    breaker_after_s: NonNegativeFloat = 20.0
+    """Answer at once for a node that was waited for in vain and is silent for so long; 0 never."""
 
     @field_validator("seeds")
     @classmethod

@@ -25,6 +25,7 @@ from proxy.dataplane.frames import split_frames
 from proxy.dataplane.lane import Lane, Pipeline
 from proxy.errors import BackendUnavailable
 from proxy.resp.encode import encode_command
+from proxy.resp.time_limit import told
 
 
 class Calls:
@@ -86,7 +87,7 @@ class Calls:
         """
         return await self.call_over(self._pools.lane(LaneKey(resp)), node, commands, aside=aside)
 
-    def like(self, lane: Lane) -> LaneCalls:
+    def like(self, lane: Lane, timeout_s: float | None = None) -> LaneCalls:
         """Return the nodes as the clients of this lane reach them."""
         # A lane of one client alone is for its own requests: these share a connection.
         key = replace(key_of(lane), setup=())
@@ -96,6 +97,7 @@ class Calls:
             None
             if key.credentials is None
             else lambda: self._pools.lane(LaneKey(2, database=key.database)),
+            timeout_s=timeout_s,
         )
 
     def over(self, lane: Lane) -> LaneCalls:
@@ -103,11 +105,18 @@ class Calls:
         return LaneCalls(self, lambda resp: lane)
 
     async def call_over(
-        self, lane: Lane, node: Node, commands: list[tuple[bytes, ...]], *, aside: bool = False
+        self,
+        lane: Lane,
+        node: Node,
+        commands: list[tuple[bytes, ...]],
+        *,
+        aside: bool = False,
+        timeout_s: float | None = None,
     ) -> list[bytes]:
         """As ``call_many``, over the connections of a lane."""
         pipeline = lane.pipeline_to(self._routes.number(node.address))
-        with trio.move_on_after(self.timeout_s):
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        with trio.move_on_after(limit_s):
             if aside:
                 async with self._pools.lease(node, lane) as private:
                     frames = await private.ask_many(commands)
@@ -115,7 +124,7 @@ class Calls:
                     return frames
             return await self._ask(pipeline, node, commands)
         raise BackendUnavailable(
-            f"no reply from {node.address} within {self.timeout_s:g} s (request_timeout_s)",
+            f"no reply from {node.address} within {told(limit_s).decode()} s",
             # Without a connection nothing was; with one, it may wait behind a hung node's others.
             sent=pipeline.is_connected,
         )
@@ -189,6 +198,7 @@ class LaneCalls:
     Args:
         lane_for: Returns the lane to use for a protocol version.
         own_lane: Returns the lane for what the proxy asks for its own sake; None: the same.
+        timeout_s: How long one call may take; None: as any.
     """
 
     def __init__(
@@ -196,8 +206,10 @@ class LaneCalls:
         calls: Calls,
         lane_for: Callable[[int], Lane],
         own_lane: Callable[[], Lane] | None = None,
+        *,
+        timeout_s: float | None = None,
     ) -> None:
-        self.timeout_s = calls.timeout_s
+        self.timeout_s = calls.timeout_s if timeout_s is None else timeout_s
         self.ask = calls.ask
         self.ask_block = calls.ask_block
         self.suspect = calls.suspect
@@ -230,7 +242,9 @@ class LaneCalls:
         """
         lane = self._lane_for(resp)
         if self._own_lane is None or not any(isinstance(each, Own) for each in commands):
-            return await self._calls.call_over(lane, node, commands, aside=aside)
+            return await self._calls.call_over(
+                lane, node, commands, aside=aside, timeout_s=self.timeout_s
+            )
         frames: list[bytes] = []
         own = self._own_lane()
         for is_own, some in groupby(commands, lambda each: isinstance(each, Own)):

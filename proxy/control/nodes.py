@@ -43,7 +43,7 @@ class Nodes(Protocol):
 
     @property
     def timeout_s(self) -> float:
-        """How long one request of a client may take: ``cluster.request_timeout_s``."""
+        """How long one request of a client may take: its kind's, or any."""
 
     async def call(self, node: Node, *args: bytes, resp: int = 2) -> bytes:
         """Return one node's raw reply frame; an error reply is a reply.
@@ -107,10 +107,13 @@ class Nodes(Protocol):
 class AllNodes(Nodes, Protocol):
     """The nodes, as the proxy itself reaches them."""
 
-    def like(self, lane: Lane) -> Nodes:
+    def like(self, lane: Lane, timeout_s: float | None = None) -> Nodes:
         """Return the nodes as the clients of this lane reach them: with their rights and database.
 
         Connections are shared with these clients, whatever protocol version is asked for.
+
+        Args:
+            timeout_s: How long one request may take; None: as any.
         """
 
     def over(self, lane: Lane) -> Nodes:

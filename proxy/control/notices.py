@@ -25,6 +25,18 @@ class Notices:
     def silent(self, address: Address, seconds: float) -> None:
         """A node owes replies for so long; told again and again."""
 
+    def down(self, address: Address, silent_s: float) -> None:
+        """A node has missed so many health checks that it counts as down."""
+
+    def up(self, address: Address, down_s: float) -> None:
+        """A node that counted as down has given a sign of life, after so long."""
+
+    def breaker_opened(self, address: Address) -> None:
+        """Requests for a node are answered at once from now on."""
+
+    def breaker_closed(self, address: Address) -> None:
+        """Requests for a node are sent to it again."""
+
     def asked(self, slot: int, source: Address, target: Address) -> None:
         """A node that is giving a slot away has sent a request on (ASK)."""
 

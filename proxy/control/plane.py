@@ -8,7 +8,7 @@ Nothing here waits. What a punt means is above this room, and handed in.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -16,7 +16,9 @@ import trio
 
 from proxy.cluster.addresses import AddressMap
 from proxy.cluster.redirects import Ask, Moved, parse_refusal
+from proxy.commands.patience import PATIENCES
 from proxy.control import retry
+from proxy.control.breaker import Breakers
 from proxy.control.notices import NOBODY, Notices
 from proxy.control.pools import Pools
 from proxy.control.routes import Routes
@@ -27,8 +29,9 @@ from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Action, Punt
 from proxy.dataplane.lane import Pipeline
 from proxy.dataplane.tables import Command
-from proxy.resp import replies, replies_protocol
+from proxy.resp import replies, replies_nodes, replies_protocol
 from proxy.resp.inline import split_inline
+from proxy.resp.time_limit import TimeLimit
 
 log = structlog.get_logger()
 
@@ -57,12 +60,13 @@ class ControlPlane:
 
     Args:
         address_map: Translates the addresses in redirects.
-        request_timeout_s: For the texts that name it.
+        request_timeout_s: For the texts that name it, until ``time_limits`` is set.
         new_state: Makes what the sessions room keeps of a client.
         must_log_in: Whether a client that comes now may do nothing before AUTH.
 
     Attributes:
         notices: Who keeps a record of what happens.
+        time_limits: How long requests may take, by ``PATIENCES``.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class ControlPlane:
         must_log_in: Callable[[], bool],
     ) -> None:
         self._address_map = address_map
-        self.request_timeout_s = request_timeout_s
+        self.time_limits: Sequence[TimeLimit] = [TimeLimit(request_timeout_s)] * len(PATIENCES)
         self._limits = limits
         self.reply_limit_bytes = reply_limit_bytes
         self._new_state = new_state
@@ -97,6 +101,7 @@ class ControlPlane:
         on_closed: Callable[[Client], None],
         scripts: ScriptBook,
         bringer: Bringer,
+        breakers: Breakers,
     ) -> None:
         """Take the rooms that were built after this one. Before the first client."""
         self._engine = engine
@@ -106,6 +111,7 @@ class ControlPlane:
         self._on_punt = on_punt
         self._on_closed = on_closed
         self._bringer = bringer
+        self._breakers = breakers
         self.note_script = scripts.note
         self.lane_for = pools.lane_for
 
@@ -251,14 +257,36 @@ class ControlPlane:
 
     # ---- what a client is told ----------------------------------------------------
 
-    def gave_up(self, slot: int, node: int, *, was_sent: bool, is_write: bool) -> bytes:
+    def gave_up(
+        self,
+        slot: int,
+        node: int,
+        *,
+        was_sent: bool,
+        is_write: bool,
+        patience: int,
+    ) -> bytes:
         """Return the error for a request whose deadline has passed."""
+        timeout_s = self.time_limits[patience]
         if not was_sent:
             if self._watcher.topology is None:
-                return replies.unreached_cluster(self.request_timeout_s)
-            return replies.never_sent(slot if slot >= 0 else None, self.request_timeout_s)
+                return replies.unreached_cluster(timeout_s)
+            return replies.never_sent(slot if slot >= 0 else None, timeout_s)
         tell = replies.no_reply_to_write if is_write else replies.no_reply_to_read
-        return tell(self._name(node), self.request_timeout_s)
+        return tell(self._name(node), timeout_s)
+
+    def waited_in_vain(self, node: int, waited_s: float) -> None:
+        """Have the node's breaker opened, if it is time."""
+        self._breakers.gave_up(node, waited_s)
+
+    def hopeless(self, slot: int, node: int) -> bytes:
+        """Return the error for a request to a node that is given up."""
+        return replies_nodes.given_up(
+            slot if slot >= 0 else None,
+            self._name(node),
+            self._breakers.silent_s(node),
+            self._breakers.after_s,
+        )
 
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         """Return the error for a request whose reply was lost with a connection."""

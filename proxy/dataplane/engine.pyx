@@ -7,9 +7,9 @@ replies were gathered for it. One trio task drives all of it (``drive.py``), so
 what trio costs is paid per tick and not per request. Time is looked after in
 sweeps, ten a second.
 
-The engine is one object in eleven files, each adding one idea to the one below: witness,
-ledger, recovery, own_requests, router, sockets, node_side, farewell, doorway, client_side,
-and this one. As separate objects they would call each other for every request.
+The engine is one object in twelve files, each adding one idea to the one below: witness,
+ledger, recovery, breaker, own_requests, router, sockets, node_side, farewell, doorway,
+client_side, and this one. As separate objects they would call each other for every request.
 """
 
 import weakref

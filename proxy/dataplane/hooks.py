@@ -82,8 +82,26 @@ class Hooks(Protocol):
     def uncovered(self, slot: int) -> None:
         """Note that the map has no node for a slot that is needed."""
 
-    def gave_up(self, slot: int, node: int, *, was_sent: bool, is_write: bool) -> bytes:
-        """Return the error for a request whose deadline has passed."""
+    def gave_up(
+        self,
+        slot: int,
+        node: int,
+        *,
+        was_sent: bool,
+        is_write: bool,
+        patience: int,
+    ) -> bytes:
+        """Return the error for a request whose deadline has passed.
+
+        Args:
+            patience: Which of ``PATIENCES`` said how long it may wait.
+        """
+
+    def waited_in_vain(self, node: int, waited_s: float) -> None:
+        """Note that a request for a node was given up after so long; -1: it had none."""
+
+    def hopeless(self, slot: int, node: int) -> bytes:
+        """Return the error for a request to a node that is given up."""
 
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         """Return the error for a request whose reply was lost with a connection."""

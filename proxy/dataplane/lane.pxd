@@ -11,6 +11,7 @@ from proxy.dataplane.request cimport Request
 cdef class Pipeline:
     cdef readonly int node             # index of the node it leads to
     cdef readonly int fd               # -1 while there is no connection
+    cdef bint takes                    # it has one, and its node is not given up
     cdef readonly Lane lane
     cdef Request sent_head, sent_tail  # wholly written, waiting for replies
     cdef Request unsent_head, unsent_tail

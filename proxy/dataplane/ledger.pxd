@@ -21,12 +21,16 @@ cdef class Ledger(Witness):
     cdef public bint wants_yield         # a hook has made a trio task runnable
     cdef public Py_ssize_t in_flight_limit
     cdef readonly Py_ssize_t in_flight   # pieces of all clients
+    cdef set hopeless                    # nodes that get no client's request: their breaker is open
+    cdef readonly uint64_t spared        # pieces answered at once because of that
 
     cdef int answer(self, Request request, const char* data, Py_ssize_t length) except -1
     cdef int _finish_gather(self, Gather whole) except -1
     cdef int _settle(self, Client client) except -1
     cdef int answer_now(self, Client client, bytes reply) except -1
     cdef int _append(self, Pipeline pipeline, Request request) except -1
+    cdef int _append_apart(self, Pipeline pipeline, Request request) except -1
+    cdef int spare(self, Request request, int node) except -1
     cdef int _fail_own(self, Request request, bint sent) except -1
     cdef int free_node(self, Pipeline pipeline) except -1
     cdef int wake(self) except -1

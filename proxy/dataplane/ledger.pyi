@@ -16,3 +16,7 @@ class Ledger(Witness):
     @property
     def in_flight(self) -> int:
         """Pieces of all clients that are not answered yet."""
+
+    @property
+    def spared(self) -> int:
+        """Pieces answered at once because their node is given up."""

@@ -26,6 +26,7 @@ cdef class Ledger(Witness):
         self.dirty_pipelines = []
         self.resuming = []
         self.settled = []
+        self.hopeless = set()
 
     cdef int answer(self, Request request, const char* data, Py_ssize_t length) except -1:
         """Hand a reply to whoever asked: a client, a split command, the proxy itself."""
@@ -120,6 +121,18 @@ cdef class Ledger(Witness):
         request.state = WAITING
         request.was_sent = False
         request.extra = request.leading + request.asking
+        if not pipeline.takes:
+            return self._append_apart(pipeline, request)
+        pipeline.push(request)
+        if not pipeline.is_dirty:
+            pipeline.is_dirty = True
+            self.dirty_pipelines.append(pipeline)
+        return 0
+
+    cdef int _append_apart(self, Pipeline pipeline, Request request) except -1:
+        """Append to a pipeline without connection, or to a node that is given up."""
+        if request.client is not None and pipeline.node in self.hopeless:
+            return self.spare(request, pipeline.node)
         pipeline.push(request)
         if pipeline.fd < 0:
             if not pipeline.is_wanted:
@@ -129,6 +142,12 @@ cdef class Ledger(Witness):
             pipeline.is_dirty = True
             self.dirty_pipelines.append(pipeline)
         return 0
+
+    cdef int spare(self, Request request, int node) except -1:
+        """Answer a piece that would wait for a given-up node in vain."""
+        cdef bytes error = self.control.hopeless(request.slot, node)
+        self.spared += 1
+        return self.answer(request, error, len(error))
 
     cdef int _fail_own(self, Request request, bint sent) except -1:
         if request.on_done is not None and request.state != ANSWERED:

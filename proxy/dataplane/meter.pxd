@@ -58,6 +58,7 @@ cdef struct CNode:
     uint64_t bytes_in
     uint64_t bytes_out
     uint64_t lost
+    double heard_at     # last byte; monotonic seconds, 0: never
 
 
 cdef class Meter:

@@ -58,6 +58,7 @@ cdef class NodeSide(Sockets):
         The engine owns ``fd`` from here on, and closes it.
         """
         pipeline.fd = fd
+        pipeline.takes = pipeline.node not in self.hopeless
         pipeline.heard_at = self.now
         self._own(fd, pipeline)
         self._add(fd)
@@ -126,6 +127,7 @@ cdef class NodeSide(Sockets):
             pipeline.heard_at = self.now
             pipeline.bytes_in += received
             self.heard.bytes_in += received
+            self.heard.heard_at = self.now
         elif received == 0 or (errno != EAGAIN and errno != EINTR):
             return self._close_pipeline(pipeline)
         return 0

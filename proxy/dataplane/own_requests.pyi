@@ -1,16 +1,19 @@
 """Requests of the proxy's own on the hot road, and how any new piece is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from proxy.dataplane.breaker import Breaker
 from proxy.dataplane.client import Client
 from proxy.dataplane.lane import Lane
-from proxy.dataplane.recovery import Recovery
 
-class OwnRequests(Recovery):
+class OwnRequests(Breaker):
     """The part of an engine that asks on the proxy's own behalf."""
 
     request_timeout_s: float
-    """A request is given up this long after it came."""
+    """A request is given up this long after it came, unless its kind has another time."""
+
+    def set_patience(self, times_s: Sequence[float]) -> None:
+        """Set how long requests of each of ``PATIENCES`` may take, in seconds."""
 
     def ask(
         self,

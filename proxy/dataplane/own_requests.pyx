@@ -15,11 +15,26 @@ from proxy.dataplane.request cimport Block
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT
 
 
-cdef class OwnRequests(Recovery):
+cdef class OwnRequests(Breaker):
     """The part of an engine that asks on the proxy's own behalf."""
 
     def __cinit__(self, *args, **kwargs):
         self.own = set()
+
+    @property
+    def request_timeout_s(self):
+        """A request is given up this long after it came, unless its kind has another time."""
+        return self.patience_s[0]
+
+    @request_timeout_s.setter
+    def request_timeout_s(self, double seconds):
+        self.set_patience((seconds,) * PATIENCE_COUNT)
+
+    def set_patience(self, times_s):
+        """Set how long requests of each of ``PATIENCES`` may take, in seconds."""
+        cdef int i
+        for i in range(PATIENCE_COUNT):
+            self.patience_s[i] = times_s[i]
 
     cdef Pipeline pipeline_of(self, Client client, int node):
         """Return the client's pipeline to a node; None for NO_NODE."""
@@ -66,8 +81,7 @@ cdef class OwnRequests(Recovery):
         request.leading = replies - 1
         if replies > 1:
             request.replies = bytearray()
-        request.deadline = self.now + (self.request_timeout_s if timeout_s is None
-                                       else timeout_s)
+        request.deadline = self.now + (self.patience_s[0] if timeout_s is None else timeout_s)
         asker.on_done = on_done
         asker.generation = self.slots.generation
         self.own.add(asker)

@@ -35,5 +35,6 @@ cdef class Recovery(Ledger):
     cdef int _give_up(self, Request request) except -1
 
 
+cdef int patience_of(Request request) noexcept
 cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noexcept
 cdef bint has_its_keys(const char* frame, RequestScanner scanner) noexcept

@@ -18,7 +18,7 @@ from proxy.dataplane.hooks import Action
 from proxy.dataplane.meter cimport REQUEST_TIMEOUT_S, refusal_of
 from proxy.dataplane.request cimport ANSWERED, HELD, WAITING, Block
 from proxy.dataplane.sample cimport EVENT_EXPIRED, EVENT_LOST, EVENT_RESENT, EVENT_UNCOVERED
-from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, find_keys
+from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, Command, find_keys
 
 # A held piece whose slot has no owner is looked at again after this many seconds.
 # Chosen: well below the time of a failover, well above a round trip.
@@ -245,6 +245,7 @@ cdef class Recovery(Ledger):
             # The node may have closed because of what it was being sent.
             pipeline.unsent_head.losses += 1
         pipeline.fd = -1
+        pipeline.takes = False
         pipeline.is_wanted = False
         pipeline.written = 0
         pipeline.input.clear()
@@ -338,12 +339,24 @@ cdef class Recovery(Ledger):
             self.note(request, EVENT_EXPIRED, request.node)
         self.outcome_unknown += request.was_sent and request.is_write
         error = self.control.gave_up(request.slot, request.node,
-                                     was_sent=request.was_sent, is_write=request.is_write)
+                                     was_sent=request.was_sent, is_write=request.is_write,
+                                     patience=patience_of(request))
         if request.state == HELD:
             client.held.remove(request)
         request.state = WAITING
         request.was_sent = False
-        return self.answer(request, error, len(error))
+        self.answer(request, error, len(error))
+        # Last: it may have all else that waits for the node answered too.
+        self.control.waited_in_vain(request.node, self.now - request.began)
+        return 0
+
+
+cdef int patience_of(Request request) noexcept:
+    """Return the index of what says how long a piece may wait, as of ``Command.patience``."""
+    cdef Command command = request.command
+    if command is None and isinstance(request, Block):
+        command = (<Block>request).row
+    return 0 if command is None else command.patience
 
 
 def _sequence_of(Request request):

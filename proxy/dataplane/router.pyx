@@ -19,7 +19,7 @@ from proxy.dataplane.request cimport Block
 from proxy.dataplane.hooks import Punt
 from proxy.dataplane.lane cimport Pipeline
 from proxy.dataplane.meter cimport NODE_QUEUE_SOFT_BYTES
-from proxy.dataplane.recovery cimport has_its_keys
+from proxy.dataplane.recovery cimport has_its_keys, patience_of
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of
 from proxy.dataplane.witness cimport settle
 
@@ -246,7 +246,7 @@ cdef class Router(OwnRequests):
         command.calls += 1
         self.requests += 1
         request.began = self.now
-        request.deadline = self.now + self.request_timeout_s
+        request.deadline = self.now + self.patience_s[command.patience]
         request.family = command.family
         self.until_sample -= 1
         if self.until_sample == 0:
@@ -364,7 +364,7 @@ cdef class Router(OwnRequests):
         request.slot = slot
         request.is_write = is_write
         self.look_at_clock()
-        request.deadline = self.now + self.request_timeout_s
+        request.deadline = self.now + self.patience_s[patience_of(request)]
         client.generation = self.slots.generation
         self.send_piece(
             client, request, self.pipeline_of(client, self._owner_of(client, request)))

@@ -66,6 +66,7 @@ cdef class Command:
     cdef bint goes_by_channel        # to the node where the hub subscribes it
     cdef bint is_paused_as_write     # CLIENT PAUSE ... WRITE stops it
     cdef uint8_t family              # index in FAMILIES
+    cdef uint8_t patience            # index in PATIENCES: how long it may wait
     cdef bint may_wait               # it blocks, always or by a word: its time is not the servers'
     cdef bint is_login               # AUTH or HELLO: never sampled
     cdef bint has_secrets            # some of its arguments are nobody's to read

@@ -14,6 +14,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from proxy.commands.families import FAMILIES
+from proxy.commands.patience import PATIENCES, patience_of
 from proxy.commands.secrets import has_secrets
 from proxy.dataplane.frames cimport read_number
 
@@ -115,6 +116,7 @@ cdef class Command:
         # Any node would do; at this one every proxy has its subscription, so it counts them.
         self.goes_by_channel = spec.name == b"publish"
         self.family = FAMILIES.index(spec.family)
+        self.patience = PATIENCES.index(patience_of(spec))
         self.may_wait = spec.family == "blocking" or bool(spec.blocking_keyword)
         self.is_login = spec.name in (b"auth", b"hello")
         self.has_secrets = has_secrets(spec)

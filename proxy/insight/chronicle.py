@@ -94,6 +94,26 @@ class Chronicle(Notices):
             text = f"{address} owes replies and has sent nothing for {seconds:.1f} s"
             self._note(EventKind.NODE_SILENT, text, level=Level.WARNING, node=address)
 
+    def down(self, address: Address, silent_s: float) -> None:
+        """Tell that a node counts as down."""
+        text = f"{address} has missed its health checks for {silent_s:.1f} s: it counts as down"
+        self._note(EventKind.NODE_DOWN, text, level=Level.ERROR, node=address)
+
+    def up(self, address: Address, down_s: float) -> None:
+        """Tell that it no longer does."""
+        text = f"{address} answers health checks again, after {down_s:.1f} s"
+        self._note(EventKind.NODE_UP, text, node=address)
+
+    def breaker_opened(self, address: Address) -> None:
+        """Tell that requests for a node are answered at once."""
+        text = f"the breaker of {address} has opened: requests for it are answered at once"
+        self._note(EventKind.BREAKER_OPENED, text, level=Level.ERROR, node=address)
+
+    def breaker_closed(self, address: Address) -> None:
+        """Tell that requests for a node are sent to it again."""
+        text = f"the breaker of {address} has closed: requests are sent to it again"
+        self._note(EventKind.BREAKER_CLOSED, text, node=address)
+
     def look_at_silence(self) -> None:
         """Forget the silence of nodes that nothing was heard of for a while; once a second."""
         forgotten = time.monotonic() - SILENCE_TOLD_S

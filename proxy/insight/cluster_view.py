@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from proxy.cluster.map import Node, Topology
+from proxy.control.breaker import Breakers
 from proxy.control.pools import Pools
+from proxy.control.pulse import Pulse
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -44,6 +46,8 @@ class ClusterSight:
         watcher: Watcher,
         chronicle: Chronicle,
         survey: Survey,
+        pulse: Pulse,
+        breakers: Breakers,
         figures: Callable[[], NodeFigures],
     ) -> None:
         self._engine = engine
@@ -52,6 +56,8 @@ class ClusterSight:
         self._watcher = watcher
         self._chronicle = chronicle
         self._survey = survey
+        self._pulse = pulse
+        self._breakers = breakers
         self._figures = figures
         self._latest: tuple[Topology | None, dict[str, list[tuple[int, int]]]] = (None, {})
 
@@ -136,9 +142,17 @@ class ClusterSight:
             offset=facts.offset,
             lag_bytes=lag_bytes,
             lag_s=lag_s,
+            ping_ms=self._ping_ms(node),
+            breaker_open_s=self._breakers.opened_s(node.address),
         )
 
+    def _ping_ms(self, node: Node) -> float | None:
+        vitals = self._pulse.vitals.get(node.address)
+        return None if vitals is None or vitals.rtt_s is None else 1000 * vitals.rtt_s
+
     def _health(self, node: Node, pipelines: list[Pipeline], now: float) -> Health:
+        if self._pulse.is_down(node.address):
+            return Health.DOWN
         connected = [p for p in pipelines if p.is_connected]
         if connected:
             silence_s = self._engine.silence_s

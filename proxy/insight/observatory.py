@@ -16,8 +16,10 @@ from typing import Protocol
 import trio
 
 from proxy.cluster.addresses import AddressMap
+from proxy.control.breaker import Breakers
 from proxy.control.plane import ControlPlane
 from proxy.control.pools import Pools
+from proxy.control.pulse import Pulse
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -103,6 +105,8 @@ class Observatory:
         address_map: AddressMap,
         watched: Watched,
         above: Above,
+        pulse: Pulse,
+        breakers: Breakers,
     ) -> None:
         self._engine = engine
         self._watcher = watcher
@@ -110,6 +114,8 @@ class Observatory:
         self.events = EventLog()
         self.chronicle = Chronicle(self.events, watcher.suspect)
         plane.notices = pools.notices = self.chronicle
+        pulse.notices = breakers.notices = self.chronicle
+        self._pulse = pulse
         self._survey = Survey(
             watcher=watcher,
             address_map=address_map,
@@ -144,6 +150,8 @@ class Observatory:
             watcher=watcher,
             chronicle=self.chronicle,
             survey=self._survey,
+            pulse=pulse,
+            breakers=breakers,
             figures=self._stats.node_figures,
         )
         self.insight = Insight(
@@ -203,4 +211,5 @@ class Observatory:
             has_commands=above.has_commands(),
             is_lost=self._watcher.is_lost,
             refused=self._watcher.refused,
+            is_down=self._pulse.is_down,
         )

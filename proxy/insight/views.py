@@ -30,6 +30,8 @@ class Health(StrEnum):
     CONNECTING = "connecting"
     SILENT = "silent"
     """It owes replies and has sent no byte for ``cluster.silence_timeout_s``."""
+    DOWN = "down"
+    """It has missed ``cluster.health_failures`` health checks in a row."""
     LOST = "lost"
     """The last connection broke, or the last attempt failed, and there is none since."""
     IDLE = "idle"
@@ -78,6 +80,10 @@ class NodeView:
     """How many of them a replica lacks."""
     lag_s: int | None = None
     """How long ago the primary last heard from a replica."""
+    ping_ms: float | None = None
+    """How long it takes to answer a health check, smoothed."""
+    breaker_open_s: float | None = None
+    """For how long its requests have been answered at once with an error; None: they are sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

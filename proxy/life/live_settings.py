@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from proxy.commands.overrides import DENIED_BY_DEFAULT, DENIED_TO_THE_PROXYS_USER
+from proxy.commands.patience import PATIENCES, setting_of
 from proxy.config import Settings
+from proxy.control.breaker import Breakers
 from proxy.control.calls import Calls
 from proxy.control.connection import Credentials
 from proxy.control.hub import Hub
 from proxy.control.plane import ControlPlane
 from proxy.control.pools import Pools
+from proxy.control.pulse import Pulse
 from proxy.control.scripts import ScriptBook
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -25,8 +28,10 @@ from proxy.insight.observatory import Observatory
 from proxy.life.learning import CommandTables
 from proxy.life.sampling import Sampling
 from proxy.logs import set_level
+from proxy.resp.time_limit import GENERAL, TimeLimit
 from proxy.sessions.accounts import Accounts, PassedUsers
 from proxy.sessions.across import COPIES_AT_ONCE, Across
+from proxy.sessions.blocking import Blocking
 from proxy.sessions.desk import Desk
 from proxy.sessions.passwords import PasswordBook
 from proxy.sessions.transaction_queue import TransactionRules
@@ -55,6 +60,9 @@ class Rooms(Protocol):
     tables: CommandTables
     admin_token: AdminToken
     observatory: Observatory
+    pulse: Pulse
+    breakers: Breakers
+    blocking: Blocking
     sampling: Sampling
 
 
@@ -148,11 +156,27 @@ def _set_connecting(rooms: Rooms, given: Given) -> None:
 
 def _set_patience(rooms: Rooms, given: Given) -> None:
     timeout_s = given.settings.cluster.request_timeout_s
-    rooms.engine.request_timeout_s = rooms.plane.request_timeout_s = timeout_s
+    times_s = given.settings.timeouts.by_kind(timeout_s)
+    limits = [
+        TimeLimit(times_s[kind], GENERAL if times_s[kind] == timeout_s else setting_of(kind))
+        for kind in PATIENCES
+    ]
+    rooms.engine.set_patience(limits)
+    rooms.plane.time_limits = limits
+    rooms.desk.admin_timeout_s = limits[PATIENCES.index("admin")]
+    rooms.blocking.margin_s = given.settings.timeouts.blocking_margin_s
     rooms.calls.timeout_s = rooms.across.timeout_s = timeout_s
     rooms.hub.deadlines.timeout_s = rooms.desk.tasks.timeout_s = timeout_s
     if isinstance(rooms.accounts, PassedUsers):
         rooms.accounts.doorman.timeout_s = timeout_s
+
+
+def _set_health(rooms: Rooms, given: Given) -> None:
+    cluster = given.settings.cluster
+    rooms.pulse.interval_s = cluster.health_interval_s
+    rooms.pulse.failures = cluster.health_failures
+    rooms.pulse.settle()
+    rooms.breakers.wait_for(cluster.breaker_after_s)
 
 
 def _set_users(rooms: Rooms, given: Given) -> None:
@@ -240,7 +264,19 @@ _TAKERS: dict[Taker, tuple[str, ...]] = {
         "cluster.password_file",
         "cluster.connect_timeout_s",
     ),
-    _set_patience: ("cluster.request_timeout_s",),
+    _set_patience: (
+        "cluster.request_timeout_s",
+        "timeouts.read_s",
+        "timeouts.write_s",
+        "timeouts.script_s",
+        "timeouts.admin_s",
+        "timeouts.blocking_margin_s",
+    ),
+    _set_health: (
+        "cluster.health_interval_s",
+        "cluster.health_failures",
+        "cluster.breaker_after_s",
+    ),
     _set_users: (
         "clients.username",
         "clients.password",

@@ -12,9 +12,11 @@ from typing import Protocol
 
 from proxy.config import Settings
 from proxy.config.shown import show_settings
+from proxy.control.breaker import Breakers
 from proxy.control.hub import Hub
 from proxy.control.plane import ControlPlane
 from proxy.control.pools import Pools
+from proxy.control.pulse import Pulse
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -48,6 +50,8 @@ class Observed(Protocol):
     drainer: Drain
     sampling: Sampling
     reloader: Reloader
+    pulse: Pulse
+    breakers: Breakers
 
     @property
     def is_listening(self) -> bool:
@@ -72,6 +76,8 @@ def observe(proxy: Observed, settings: Settings, sources: Sources | None) -> Obs
         watcher=watcher,
         address_map=settings.cluster.addresses_from_here(),
         watched=settings.insight,
+        pulse=proxy.pulse,
+        breakers=proxy.breakers,
         above=Above(
             blocked=lambda: proxy.blocking.count,
             subscribers=lambda: len(proxy.hub.book.shares),

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.resp.encode import c_text, error, simple
+from proxy.resp.time_limit import told
 
 OK = simple(b"OK")
 PONG = simple(b"PONG")
@@ -186,16 +187,16 @@ def never_sent(slot: int | None, timeout_s: float) -> bytes:
     """
     whose = b"no primary" if slot is None else b"no primary of slot %d" % slot
     return error(
-        b"CLUSTERDOWN %b could be reached within the setting cluster.request_timeout_s (%g); "
-        b"the command was not sent and did not run" % (whose, timeout_s)
+        b"CLUSTERDOWN %b could be reached within the setting %b; "
+        b"the command was not sent and did not run" % (whose, told(timeout_s))
     )
 
 
 def no_reply_to_read(node: str, timeout_s: float) -> bytes:
     """A read was sent and not answered in time; send it again, and look at the node."""
     return error(
-        b"IOERR no reply from %b within the setting cluster.request_timeout_s (%g); "
-        b"it was a read and can be sent again" % (node.encode(), timeout_s)
+        b"IOERR no reply from %b within the setting %b; "
+        b"it was a read and can be sent again" % (node.encode(), told(timeout_s))
     )
 
 
@@ -207,7 +208,7 @@ def no_reply_to_write(node: str, timeout_s: float) -> bytes:
     """
     return error(
         b"IOERR outcome unknown: the command may or may not have run. No reply from %b within "
-        b"the setting cluster.request_timeout_s (%g)" % (node.encode(), timeout_s)
+        b"the setting %b" % (node.encode(), told(timeout_s))
     )
 
 
@@ -263,7 +264,7 @@ def unreached_cluster(timeout_s: float) -> bytes:
     """No node of ``cluster.seeds`` has told its map in time: ``slotway check`` says why."""
     return error(
         b"CLUSTERDOWN no node of the setting cluster.seeds has answered within "
-        b"cluster.request_timeout_s (%g); the command was not sent and did not run" % timeout_s
+        b"%b; the command was not sent and did not run" % told(timeout_s)
     )
 
 

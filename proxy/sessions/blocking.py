@@ -72,6 +72,7 @@ class Blocking:
         returned: Elements popped for clients that were gone, and put back.
         lost: Those that could not be put back.
         attempts_open: Pops that were given up and may still bring something.
+        margin_s: How long after its own time a blocking command waits for the server's nil.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Blocking:
         self.returned = 0
         self.lost = 0
         self.attempts_open = 0
+        self.margin_s = 0.5
         self.engine = engine
         self.pools = pools
         self.news = KeyNews(

@@ -43,8 +43,6 @@ from proxy.sessions import blocking_words as words
 
 log = structlog.get_logger()
 
-# How long a healthy server's own nil may be behind ours before it counts as unreachable.
-GRACE_S = 0.5  # chosen
 # Sent as the client wrote it when less than this has passed since.
 PROMPT_S = 0.01
 FIRST_PAUSE_S = 0.005
@@ -57,6 +55,8 @@ class Room(Protocol):
     """What a wait needs of the rest: ``blocking.Blocking``."""
 
     pools: Pools
+    margin_s: float
+    """How long a healthy server's own nil may be behind ours before it counts as unreachable."""
 
     def topology(self) -> Topology | None:
         """Return the map in use."""
@@ -171,7 +171,7 @@ class SlotWait:
         self._taken_at = taken_at
         self._time_s = words.timeout_s(name, args)
         self._deadline = taken_at + (self._time_s or math.inf)
-        self._scope = trio.CancelScope(deadline=self._deadline + GRACE_S)
+        self._scope = trio.CancelScope(deadline=self._deadline + room.margin_s)
         self._held: Held | None = None
         self._ended: bytes | None = None
         self._ask_at: Address | None = None

@@ -116,6 +116,7 @@ class Desk(LocalDesk):
         self._install_commands = install_commands
         self.ask_unknown = ask_unknown
         self.denied = denied
+        self.admin_timeout_s = timeout_s
         self.tasks = PuntTasks(
             engine=engine,
             timeout_s=timeout_s,
@@ -241,7 +242,8 @@ class Desk(LocalDesk):
     def _ask_everyone(
         self, client: Client, command: Command, args: list[bytes]
     ) -> Awaitable[bytes]:
-        nodes, serve = self.nodes_for(client), SCRIPT_COMMANDS.get(command.name)
+        nodes = self.nodes.like(client.lane, self.admin_timeout_s)
+        serve = SCRIPT_COMMANDS.get(command.name)
         if serve is not None:
             return serve(command.spec, args, client.resp, nodes, self.scripts)
         return fan_out(command.spec, args, resp=client.resp, nodes=nodes)

@@ -66,7 +66,8 @@ async def serve(cluster: FakeCluster, /, **tables: Mapping[str, object]) -> Asyn
     tables["listen"] = {"address": "127.0.0.1", "port": 0, **tables.get("listen", {})}
     seeds = tuple(str(node.address) for node in cluster.nodes)
     # At start the proxy looks for its first map after one such interval: 0.1 s by default.
-    quick = {"seeds": seeds, "refresh_min_interval_s": 0.03}
+    # Health checks would come between what a test scripts; those about them set an interval.
+    quick = {"seeds": seeds, "refresh_min_interval_s": 0.03, "health_interval_s": 0.0}
     tables["cluster"] = {**quick, **tables.get("cluster", {})}
     async with running(Proxy(Settings.model_validate(tables))) as served:
         yield served

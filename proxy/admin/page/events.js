@@ -13,6 +13,7 @@ const LANES = {
   Slots: ["map_changed", "slot_moved", "migration_begun", "migration_ended"],
   Nodes: [
     ...["failover", "node_failed", "node_back", "node_added", "node_gone", "node_moved", "node_silent"],
+    ...["node_down", "node_up", "breaker_opened", "breaker_closed"],
     ...["connected", "connection_lost", "unreachable"],
   ],
   Requests: ["redirects", "retries", "errors", "limit", "client_cut"],

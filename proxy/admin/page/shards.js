@@ -8,6 +8,8 @@ import { swatch } from "./slotmap.js";
 // Health in one word, how grave it is, and why. The first line that fits is said.
 const HEALTH = [
   [(node) => node.failed, "failed", "bad", "the cluster has agreed that it is down"],
+  [(node) => node.breaker_open_s !== null, "given up", "bad", "its breaker is open: requests for it are answered at once"],
+  [(node) => node.health === "down", "down", "bad", "it has missed its health checks"],
   [(node) => node.health === "lost", "lost", "bad", "the last connection broke and there is none since"],
   [(node) => node.health === "silent", "silent", "bad", "it owes replies and sends nothing"],
   [(node) => !node.link_up, "suspected", "warn", "another node of the cluster cannot reach it"],
@@ -27,6 +29,7 @@ const COLUMNS = [
   ["Queued", (node) => count(node.queued), "number"],
   ["Connections", (node) => count(node.connections), "number"],
   ["Heard", (node) => heard(node), "number"],
+  ["Ping", (node) => duration(node.ping_ms ?? NaN), "number"],
   ["Lag", (node) => lag(node), "number"],
   ["Zone", (node) => plain(node.zone ?? "–"), "wide"],
 ];

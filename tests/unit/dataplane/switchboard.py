@@ -110,8 +110,22 @@ class FakeControl:
     def uncovered(self, slot: int) -> None:
         self.asked.append(("uncovered", slot))
 
-    def gave_up(self, slot: int, node: int, *, was_sent: bool, is_write: bool) -> bytes:
+    def gave_up(
+        self,
+        slot: int,
+        node: int,
+        *,
+        was_sent: bool,
+        is_write: bool,
+        patience: int,
+    ) -> bytes:
         return b"-GAVEUP sent=%d\r\n" % was_sent
+
+    def waited_in_vain(self, node: int, waited_s: float) -> None:
+        self.asked.append(("waited_in_vain", node))
+
+    def hopeless(self, slot: int, node: int) -> bytes:
+        return b"-HOPELESS %d\r\n" % node
 
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         return b"-LOST write=%d\r\n" % is_write

@@ -1,0 +1,25 @@
+"""What the proxy says when a node is given up: the circuit breaker of ``control/breaker.py``.
+
+Strategy: as ``replies.py``; one function for each text.
+"""
+
+from __future__ import annotations
+
+from proxy.resp.encode import error
+
+
+def given_up(slot: int | None, node: str, silent_s: float | None, after_s: float) -> bytes:
+    """The node has not answered for ``cluster.breaker_after_s``, and nobody took its place.
+
+    Requests were waiting for it in vain all that time, so further ones are answered at
+    once: the command was not sent, and sending it again is safe. The node is asked for a
+    sign of life all the while; with the first one its requests are sent again. Look at the
+    node, and at the replicas that should have taken over.
+    """
+    whose = b"" if slot is None else b", which has slot %d," % slot
+    since = b"ever" if silent_s is None else b"for %.0f s" % silent_s
+    return error(
+        b"CLUSTERDOWN %b%b has not answered %b and nobody took its place: its breaker is open "
+        b"(the setting cluster.breaker_after_s is %g); the command was not sent and did not run"
+        % (node.encode(), whose, since, after_s)
+    )
