@@ -25,6 +25,7 @@ from proxy.control.hub_roads import HubRoads
 from proxy.control.plane import ControlPlane, RequestLimits
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
+from proxy.control.rates import RateBook
 from proxy.control.routes import Routes
 from proxy.control.scripts import Bringer, ScriptBook
 from proxy.control.slow_readers import SlowReaders
@@ -89,6 +90,7 @@ class Proxy:
             must_log_in=lambda: self.accounts.is_required,
         )
         self.engine = Engine(self.plane)
+        self.rates = RateBook(self.engine)
         self.engine.set_request_limits(**asdict(request_limits))
         self.watcher = Watcher(
             seeds=settings.cluster.seed_addresses(),
@@ -173,6 +175,7 @@ class Proxy:
             engine=self.engine,
             nodes=self.calls,
             pools=self.pools,
+            rates=self.rates,
             accounts=self.accounts,
             expose_cluster=settings.clients.expose_cluster,
             install_commands=self.tables.install,
@@ -201,6 +204,7 @@ class Proxy:
             scripts=self.scripts,
             bringer=self.bringer,
             breakers=self.breakers,
+            rates=self.rates,
         )
         self.tables.on_table = self.hub.divert_publish
         self.tables.on_server = self.desk.note_server

@@ -38,6 +38,10 @@ SECRET_KEYS = frozenset({"cluster.password", "clients.password", "clients.users"
 """Keys whose values are never shown."""
 
 
+LISTS = ("rate", "pin")
+"""Lists of tables, each as a whole a key."""
+
+
 class _Environment(EnvSettingsSource):
     """The environment, where the tables split their lists themselves; none of it is JSON."""
 
@@ -119,14 +123,14 @@ def with_text(settings: Settings, key: str, text: str) -> Settings:
     """Return settings with another value of one key, which is written as in the environment.
 
     Args:
-        key: One that exists.
+        key: One that exists, or a list of tables.
 
     Raises:
         ConfigError: The value is wrong.
     """
     table, _, name = key.partition(".")
     tables: dict[str, object] = dict(settings)
-    tables[table] = {**dict(getattr(settings, table)), name: text}
+    tables[table] = {**dict(getattr(settings, table)), name: text} if name else text
     try:
         return Settings.model_validate(tables)
     except ValidationError as problem:
@@ -145,12 +149,12 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 
 def known_keys() -> list[str]:
-    """Return every ``table.key``, in the order of the models; ``[[pin]]`` is a list of its own."""
+    """Return every ``table.key``, in the order of the models; not those of ``LISTS``."""
     defaults = Settings()
     return [
         f"{table}.{key}"
         for table in Settings.model_fields
-        if table != "pin"
+        if table not in LISTS
         for key in type(getattr(defaults, table)).model_fields
     ]
 

@@ -260,7 +260,6 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     (rate("slotway_clients_accepted_total"), "let in"),
                     (rate("slotway_clients_refused_total"), "turned away"),
                     (rate("slotway_protocol_errors_total"), "not RESP"),
-                    (rate("slotway_slow_readers_cut_total"), "listeners that did not read"),
                 ),
                 "ops",
             ),

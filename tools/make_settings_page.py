@@ -15,11 +15,18 @@ from typing import Any
 
 from proxy.config import Settings
 from proxy.config.commands import Pin
+from proxy.config.restraints import Rate
+from proxy.config.values import Table
 from proxy.life.live_settings import LIVE, RESTART
 from proxy.sources import ENV_PREFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "settings.md"
+MODELS: dict[str, type[Table]] = {"rate": Rate, "pin": Pin}
+AS_TEXT = {
+    "rate": '\'[{"users": ["batch"], "commands_per_s": 1000}]\'',
+    "pin": "prefix=tag,prefix=tag",
+}
 UNITS = {2**30: "GiB", 2**20: "MiB", 2**10: "KiB"}
 
 HEAD = """# Settings
@@ -54,18 +61,19 @@ def render() -> str:
 
 def _table(table: str, definitions: Mapping[str, Any]) -> Iterator[str]:
     default = getattr(Settings(), table)
-    is_list = isinstance(default, tuple)
-    model = Pin if is_list else type(default)
+    is_list = table in MODELS
+    model = MODELS.get(table, type(default))
     schema = definitions[model.__name__]
     words = " ".join((model.__doc__ or "").split())
     yield f"\n## `{f'[[{table}]]' if is_list else f'[{table}]'}`\n\n{words}"
     if is_list:
-        yield f" One table for each; or `{ENV_PREFIX}{table.upper()}=prefix=tag,prefix=tag`."
+        yield f" One table for each; or `{ENV_PREFIX}{table.upper()}={AS_TEXT[table]}`."
     yield "\n\n| key | default | allowed | live | |\n|---|---|---|---|---|\n"
     for key, field in schema["properties"].items():
         dotted = f"{table}.{key}"
         name = f"`{key}`" if is_list else f"`{key}`<br>`{_variable(dotted)}`"
-        value = "required" if is_list else _default(getattr(default, key), key)
+        value = _default(field["default"], key) if is_list and "default" in field else "required"
+        value = value if is_list else _default(getattr(default, key), key)
         live = _live(table if is_list else dotted)
         words = field["description"].replace("|", "\\|")
         yield f"| {name} | {value} | {_allowed(field)} | {live} | {words} |\n"
@@ -85,13 +93,13 @@ def _default(value: object, key: str) -> str:
             return "empty"
         case bool():
             return f"`{str(value).lower()}`"
-        case int() if key.endswith("_bytes"):
+        case int() if key.endswith("_bytes") and value:
             return f"{value:,} ({_in_units(value)})"
         case int() | float():
             return f"{value:g}" if key == "port" else f"{value:,g}"
         case str():
             return f'`"{value}"`'
-        case tuple():
+        case tuple() | list():
             words = ", ".join(f'"{word}"' for word in value)
             return f"`[{words}]`"
         case dict():

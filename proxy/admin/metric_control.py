@@ -108,13 +108,6 @@ CONTROL: tuple[Row, ...] = (
         one(lambda scene: scene.of.hub.deliveries),
     ),
     Row(
-        "slotway_slow_readers_cut",
-        "counter",
-        "Listeners closed because they did not read.",
-        (),
-        one(lambda scene: scene.of.hub.slow.cut),
-    ),
-    Row(
         "slotway_unasked_pushes",
         "counter",
         "Push frames of nodes that nobody had asked for.",

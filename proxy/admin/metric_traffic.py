@@ -143,6 +143,20 @@ TRAFFIC: tuple[Row, ...] = (
         ("limit",),
         named(lambda scene: scene.of.engine.meter.limits),
     ),
+    Row(
+        "slotway_held_bytes",
+        "gauge",
+        "What is kept of requests and replies: limits.memory_limit_bytes bounds it.",
+        (),
+        one(lambda scene: scene.of.engine.memory_bytes),
+    ),
+    Row(
+        "slotway_held_max_bytes",
+        "gauge",
+        "How much that may be, 0 for any: limits.memory_limit_bytes.",
+        (),
+        one(lambda scene: scene.of.engine.memory_limit_bytes),
+    ),
     # ---- clients --------------------------------------------------------------------------
     Row("slotway_clients", "gauge", "Connected clients.", (), level("clients")),
     Row(

@@ -21,8 +21,9 @@ from proxy.config.cluster import Cluster
 from proxy.config.commands import Commands, Pin
 from proxy.config.limits import Limits
 from proxy.config.operation import Admin, Insight, Log, Reload, Tracing
+from proxy.config.restraints import Rate
 from proxy.config.timeouts import Timeouts
-from proxy.config.values import Table
+from proxy.config.values import Table, parse_tables
 
 __all__ = [
     "Admin",
@@ -34,6 +35,7 @@ __all__ = [
     "Listen",
     "Log",
     "Pin",
+    "Rate",
     "Reload",
     "Settings",
     "Timeouts",
@@ -63,7 +65,10 @@ class Settings(Table):
     insight: Insight = Insight()
     log: Log = Log()
     tracing: Tracing = Tracing()
+    rate: Annotated[tuple[Rate, ...], BeforeValidator(parse_tables)] = ()
+    """How fast users may send."""
     pin: Annotated[tuple[Pin, ...], BeforeValidator(_split_pins)] = ()
+    """Keys that live in one slot."""
 
     @field_validator("pin")
     @classmethod

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from proxy.config.values import MIB, Table
 
@@ -24,10 +32,18 @@ class Limits(Table):
     """Replies a client has not read yet, above which no more of its requests are read."""
     client_output_limit_bytes: int = Field(default=1088 * MIB, gt=0, validate_default=True)
     """Replies a client has not read yet, above which it is disconnected; holds any one reply."""
+    client_output_soft_s: NonNegativeFloat = 0.0
+    """Disconnect a client that is above client_output_soft_bytes for so long; 0 never. As Redis."""
+    memory_limit_bytes: NonNegativeInt = 0
+    """Requests and replies kept for all clients, above which new requests are refused; 0 never."""
     client_in_flight_limit: PositiveInt = 1024
     """Requests of a client without a reply yet, above which no more of them are read."""
     node_queue_soft_bytes: PositiveInt = 64 * MIB
     """Requests waiting for one node, above which clients that need it are not read."""
+    node_in_flight_limit: NonNegativeInt = 0
+    """Requests written to one connection and not answered, above which more wait; 0 any number."""
+    fan_out_limit: NonNegativeInt = 0
+    """Slots that the keys of one command may lie in, each a request to a node; 0 any number."""
     lane_limit: PositiveInt = 1000
     """Kinds of clients (user, database, protocol) and clients that track, at a time; see README."""
     private_connection_limit: PositiveInt = 10_000

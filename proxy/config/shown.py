@@ -7,13 +7,14 @@ forgotten.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from proxy.config import Settings
+from proxy.config import Pin, Settings
 from proxy.config.values import Table
 from proxy.insight.views_answers import ConfigView, SettingRow
 
@@ -50,7 +51,7 @@ def show_settings(
                 source=CHANGED if key in changed else origin(key),
                 secret="SecretStr" in repr(field.annotation),
                 live=key in live,
-                text=field.description or "Keys that live in one slot.",
+                text=field.description or "",
             )
         )
 
@@ -73,10 +74,12 @@ def show_value(value: object) -> str:
             return "true" if value else "false"
         case SecretStr():
             return HIDDEN if value.get_secret_value() else ""
-        case Table():  # a pin
+        case Pin():
             return "=".join(show_value(item) for _, item in value)
         case Mapping():
             return ",".join(f"{name}={show_value(item)}" for name, item in value.items())
+        case tuple() if value and isinstance(value[0], Table) and not isinstance(value[0], Pin):
+            return json.dumps([item.model_dump(exclude_defaults=True) for item in value])
         case tuple():
             return ",".join(show_value(item) for item in value)
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,16 @@ def split_pairs(value: object) -> object:
     if isinstance(value, str):
         pairs = (word.partition("=") for word in value.split(",") if word.strip())
         return {key.strip(): reachable.strip() for key, _, reachable in pairs}
+    return value
+
+
+def parse_tables(value: object) -> object:
+    """Let JSON stand for a list of tables."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value) if value.strip() else ()
+        except ValueError:
+            raise ValueError("a list of tables, as JSON") from None
     return value
 
 

@@ -21,6 +21,7 @@ from proxy.control import retry
 from proxy.control.breaker import Breakers
 from proxy.control.notices import NOBODY, Notices
 from proxy.control.pools import Pools
+from proxy.control.rates import Held, RateBook
 from proxy.control.routes import Routes
 from proxy.control.scripts import Bringer, ScriptBook
 from proxy.control.watch import Watcher
@@ -30,6 +31,7 @@ from proxy.dataplane.hooks import Action, Punt
 from proxy.dataplane.lane import Pipeline
 from proxy.dataplane.tables import Command
 from proxy.resp import replies, replies_nodes, replies_protocol
+from proxy.resp import replies_limits as say
 from proxy.resp.inline import split_inline
 from proxy.resp.time_limit import TimeLimit
 
@@ -102,6 +104,7 @@ class ControlPlane:
         scripts: ScriptBook,
         bringer: Bringer,
         breakers: Breakers,
+        rates: RateBook,
     ) -> None:
         """Take the rooms that were built after this one. Before the first client."""
         self._engine = engine
@@ -112,6 +115,7 @@ class ControlPlane:
         self._on_closed = on_closed
         self._bringer = bringer
         self._breakers = breakers
+        self._rates = rates
         self.note_script = scripts.note
         self.lane_for = pools.lane_for
 
@@ -121,6 +125,7 @@ class ControlPlane:
         """Give a new client its state."""
         client.state = self._new_state()
         client.is_gated = self._must_log_in()
+        self._rates.settle(client)
         if self._refused_before is not None:
             self._note_room(self._refused_before)
 
@@ -154,6 +159,23 @@ class ControlPlane:
     def inline_args(self, line: bytes) -> list[bytes] | None:
         """Return the arguments of an inline command; None if its quotes do not match."""
         return split_inline(line)
+
+    def out_of_memory(self) -> bytes:
+        """Return the error for a request over ``limits.memory_limit_bytes``."""
+        return say.out_of_memory(self._engine.memory_limit_bytes)
+
+    def too_wide(self, command: Command, slots: int) -> bytes:
+        """Return the error for a command over ``limits.fan_out_limit``."""
+        return say.too_wide(command.name, slots=slots, limit=self._engine.fan_out_limit)
+
+    def over_rate(self, client: Client, is_bytes: bool) -> bytes:
+        """Return the error for a request over a rate of ``[[rate]]``."""
+        assert client.allowance is not None
+        held = client.allowance.rule
+        assert isinstance(held, Held)
+        if is_bytes:
+            return say.over_rate(held.user, b"bytes_per_s", held.rule.bytes_per_s)
+        return say.over_rate(held.user, b"commands_per_s", held.rule.commands_per_s)
 
     def protocol_error(self, fault: str, got: bytes) -> bytes:
         """Return the error for a client that does not speak RESP."""

@@ -40,7 +40,6 @@ class SlowReaders:
         soft_bytes: int,
         soft_s: float,
     ) -> None:
-        self.cut = 0
         self._close = close
         self._note_limit = note_limit
         self.limit_bytes = limit_bytes
@@ -69,7 +68,6 @@ class SlowReaders:
         self._over_since.pop(client, None)
 
     def _cut(self, client: Client, limit: str) -> None:
-        self.cut += 1
         self._over_since.pop(client, None)
         self._note_limit(limit)
         self._close(client, REASONS[limit])

@@ -10,13 +10,15 @@ Cost: appending is a copy; room in front of the data is reused before growing.
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
+from proxy.dataplane cimport memory
+
 cdef enum:
     SMALLEST = 512
 
 
 cdef class Buffer:
     def __dealloc__(self):
-        free(self.data)
+        self.clear()
 
     def __len__(self):
         return self.end - self.start
@@ -40,6 +42,7 @@ cdef class Buffer:
             data = <char*>realloc(self.data, capacity)
             if data == NULL:
                 raise MemoryError
+            memory.held_bytes += capacity - self.capacity
             self.data = data
             self.capacity = capacity
         self.start = 0
@@ -60,6 +63,7 @@ cdef class Buffer:
             self.clear()
 
     cdef void clear(self) noexcept:
+        memory.held_bytes -= self.capacity
         free(self.data)
         self.data = NULL
         self.start = self.end = self.capacity = 0

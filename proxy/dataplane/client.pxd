@@ -3,6 +3,7 @@
 
 from libc.stdint cimport uint64_t
 
+from proxy.dataplane.allowance cimport Allowance
 from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.frames cimport RequestScanner
 from proxy.dataplane.lane cimport Lane
@@ -18,6 +19,7 @@ cdef enum Stall:
     STALL_IN_FLIGHT = 16 # until it has fewer requests in flight
     STALL_NODE = 32      # until a node's full queue has room
     STALL_PAUSE = 64     # until CLIENT PAUSE is over
+    STALL_RATE = 128     # until its allowance has grown
 
 
 cdef enum Place:
@@ -59,6 +61,11 @@ cdef class Client:
     cdef bint is_closing               # takes no more requests; closed when all is written
     cdef public bint is_off_road       # every request goes to the control plane
     cdef bint gated                    # it must log in first
+    cdef readonly Allowance allowance  # what it may send; None: anything
+    cdef Py_ssize_t charged_bytes      # of bytes_out, those that its allowance has paid for
+    cdef bint is_admitted              # its next request has been paid for, and had to wait
+    cdef bint is_careful               # gated, or it has an allowance
+    cdef double over_since             # output over the soft limit since then; 0: it is not
     cdef readonly bint leaves_at_end            # closed as soon as it sends nothing more, whatever it waits for
     cdef public bint may_idle          # idle_timeout_s is not for it
     cdef public int reply_mode

@@ -1,6 +1,7 @@
 """One client: its requests in order, its bytes in and out, why it is stopped."""
 
 # For the type checker only: the compiled class keeps any object as ``state`` and imports nothing.
+from proxy.dataplane.allowance import Allowance
 from proxy.dataplane.lane import Lane
 from proxy.sessions.state import ClientState
 
@@ -66,6 +67,14 @@ class Client:
     @property
     def output_bytes(self) -> int:
         """Bytes that wait to be written."""
+
+    @property
+    def allowance(self) -> Allowance | None:
+        """What it may send a second; None: anything."""
+
+    @property
+    def stopped_by(self) -> tuple[str, ...]:
+        """Why its next request may not be routed yet; empty: it may."""
 
     @property
     def last_command(self) -> bytes:

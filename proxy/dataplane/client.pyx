@@ -15,6 +15,13 @@ from libc.stdlib cimport free
 from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.request cimport ANSWERED, Request
 
+# In plain words, each Stall bit.
+STOPPED_BY = (
+    (STALL_DRAIN, "its earlier requests"), (STALL_PUNT, "the control plane"),
+    (STALL_HELD, "what is sent again"), (STALL_OUTPUT, "output it does not read"),
+    (STALL_IN_FLIGHT, "its requests in flight"), (STALL_NODE, "a node's full queue"),
+    (STALL_PAUSE, "CLIENT PAUSE"), (STALL_RATE, "its rate"))
+
 
 cdef class Client:
     def __cinit__(self, uint64_t id, int fd, Lane lane, double now, object engine):
@@ -113,6 +120,7 @@ cdef class Client:
         if gated or self.gated:
             self.is_off_road = gated
         self.gated = gated
+        self.is_careful = gated or self.allowance is not None
 
     @property
     def resp(self):
@@ -128,6 +136,11 @@ cdef class Client:
     def output_bytes(self):
         """Bytes that wait to be written."""
         return self.output.end - self.output.start
+
+    @property
+    def stopped_by(self):
+        """Why its next request may not be routed yet; empty: it may."""
+        return tuple([name for bit, name in STOPPED_BY if self.stall & bit])
 
     @property
     def last_command(self):

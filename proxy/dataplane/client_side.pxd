@@ -3,7 +3,8 @@
 
 from proxy.dataplane.client cimport Client
 from proxy.dataplane.doorway cimport Doorway
-from proxy.dataplane.frames cimport RequestScanner
+from proxy.dataplane.frames cimport RequestScanner, Scan
+from proxy.dataplane.restraint cimport Verdict
 
 
 cdef class ClientSide(Doorway):
@@ -13,6 +14,7 @@ cdef class ClientSide(Doorway):
     cdef bint has_slow_readers      # some client may be stopped until it reads
 
     cdef public Py_ssize_t client_output_limit_bytes
+    cdef public double client_output_soft_s
 
     cdef public object tap          # is shown every request; None: nobody looks
 
@@ -25,3 +27,7 @@ cdef class ClientSide(Doorway):
     cdef int _refuse_protocol(self, Client client, RequestScanner scanner, const char* data) except -1
     cdef int _fail_protocol(self, Client client, str fault, char got) except -1
     cdef int _write_client(self, Client client) except -1
+    cdef int look_at_reader(self, Client client) except -1
+    cdef int give_up_frame(self, Client client) except -1
+    cdef int quench(self) except -1
+    cdef Verdict _examine(self, Client client, RequestScanner scanner, Scan found) except *

@@ -12,6 +12,9 @@ class ClientSide(Doorway):
     client_output_limit_bytes: int
     """A client is closed when more than this waits for it."""
 
+    client_output_soft_s: float
+    """A client is closed when more than ``client_output_soft_bytes`` wait for so long; 0: never."""
+
     tap: Callable[[Client, list[bytes]], object] | None
     """Called with each request when it was sent on its way or answered."""
 

@@ -10,8 +10,9 @@ the hot road a request costs no epoll_ctl.
 
 from libc.errno cimport EAGAIN, EINTR, errno
 
+from proxy.dataplane.allowance cimport Allowance
 from proxy.dataplane.buffer cimport Buffer
-from proxy.dataplane.client cimport STALL_OUTPUT
+from proxy.dataplane.client cimport STALL_OUTPUT, STALL_RATE
 from proxy.dataplane.frames cimport (
     ARGUMENT_TOO_LONG, BROKEN, FRAME_TOO_LONG, INLINE, LINE_TOO_LONG, MORE, NOT_A_BULK,
     TOO_MANY_ARGUMENTS, WHOLE, Scan)
@@ -21,14 +22,17 @@ from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.lane cimport Lane
 from proxy.dataplane.meter cimport (
     ARGUMENT_LIMIT, ARGUMENT_LIMIT_BYTES, CLIENT_OUTPUT_LIMIT_BYTES, CLIENT_OUTPUT_SOFT_BYTES,
-    INLINE_LIMIT_BYTES, REQUEST_LIMIT_BYTES)
+    CLIENT_OUTPUT_SOFT_S, INLINE_LIMIT_BYTES, MEMORY_LIMIT_BYTES, REQUEST_LIMIT_BYTES)
 from proxy.dataplane.request cimport ANSWERED, Request
+from proxy.dataplane.restraint cimport ADMITTED, REFUSED, STOPPED, Verdict
 from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, READ_AHEAD_BYTES
 
 cdef enum:
     # What a client may send before it has logged in; Redis's own numbers.
     STRANGER_ARGUMENTS = 10
     STRANGER_ARGUMENT_BYTES = 16384
+    # A frame may come to its end although memory has run out; a longer one is cut off.
+    SMALL_FRAME_BYTES = 64 * 1024
 
 
 cdef class ClientSide(Doorway):
@@ -115,7 +119,11 @@ cdef class ClientSide(Doorway):
                 client.bytes_in += received
                 self.meter.client_bytes_in += received
                 client.input.end += received
-                return self._resume(client)
+                self._resume(client)
+                if client.scanner is not None and self.lacks_memory() and \
+                        client.input.end - client.input.start > SMALL_FRAME_BYTES:
+                    self.give_up_frame(client)
+                return 0
         if received == 0:
             client.saw_end = True
             client.reads = False
@@ -148,15 +156,18 @@ cdef class ClientSide(Doorway):
         cdef RequestScanner scanner = self.scanner if client.scanner is None else client.scanner
         cdef Py_ssize_t at = 0
         cdef Scan found
+        cdef Verdict verdict
+        self.look_at_memory()
         while at < length and client.stall == 0 and not client.is_closing:
             found = scanner.scan(data + at, length - at)
-            if client.gated and (scanner.expected > STRANGER_ARGUMENTS or
-                                    scanner.longest_argument() > STRANGER_ARGUMENT_BYTES):
-                self._fail_protocol(
-                    client, "STRANGER_ARGUMENTS" if scanner.expected > STRANGER_ARGUMENTS
-                    else "STRANGER_ARGUMENT_BYTES", 0)
-                scanner.reset()
-                break
+            if client.is_careful:
+                verdict = self._examine(client, scanner, found)
+                if verdict != ADMITTED:
+                    at += scanner.position if verdict == REFUSED else 0
+                    scanner.reset()
+                    if verdict == REFUSED:
+                        continue
+                    break
             if found == MORE:
                 if client.scanner is None:
                     client.scanner = scanner
@@ -165,12 +176,14 @@ cdef class ClientSide(Doorway):
                 return at
             if found == WHOLE:
                 if not self.route(client, data + at, scanner):
+                    client.is_admitted = True
                     scanner.reset()
                     break
                 if self.tap is not None:
                     self._show(client, data + at, scanner)
             elif found == INLINE:
                 if not self._route_inline(client, data + at, scanner.position):
+                    client.is_admitted = True
                     scanner.reset()
                     break
             elif found == BROKEN:
@@ -188,6 +201,53 @@ cdef class ClientSide(Doorway):
             scanner.reset()
             self.spare_scanners.append(scanner)
         return length if client.is_closing else at
+
+    cdef Verdict _examine(self, Client client, RequestScanner scanner, Scan found) except *:
+        """Look at a request, whole or not, of a client that must log in or has an allowance."""
+        if client.gated and (scanner.expected > STRANGER_ARGUMENTS or
+                             scanner.longest_argument() > STRANGER_ARGUMENT_BYTES):
+            self._fail_protocol(
+                client, "STRANGER_ARGUMENTS" if scanner.expected > STRANGER_ARGUMENTS
+                else "STRANGER_ARGUMENT_BYTES", 0)
+            return STOPPED
+        if client.allowance is None or (found != WHOLE and found != INLINE):
+            return ADMITTED
+        return self.admit(client, scanner.position)
+
+    cdef int give_up_frame(self, Client client) except -1:
+        """Refuse what has come of a long request: there is no memory for the rest of it."""
+        self.meter.by_limit[MEMORY_LIMIT_BYTES] += 1
+        client.input.clear()
+        client.scanner.reset()
+        self.spare_scanners.append(client.scanner)
+        client.scanner = None
+        self.answer_now(client, self.control.out_of_memory())
+        client.is_closing = True
+        return 0
+
+    cdef int quench(self) except -1:
+        """Let clients go on whose allowance has grown, in turn."""
+        cdef Allowance allowance
+        cdef Client client
+        cdef Py_ssize_t turns
+        thirsty = self.thirsty
+        self.thirsty = []
+        self.is_quenching = True
+        for allowance in thirsty:
+            # Each has one turn, in which it takes all there is; then the next, at another time.
+            turns = len(allowance.waiting)
+            while turns and (allowance.is_open(self.now) or allowance.waiting[0].is_closed):
+                turns -= 1
+                client = allowance.waiting.popleft()
+                if client.fd >= 0 and client.allowance is allowance:
+                    client.stall &= ~STALL_RATE
+                    self._resume(client)
+            if allowance.waiting:
+                self.thirsty.append(allowance)
+            else:
+                allowance.is_awaited = False
+        self.is_quenching = False
+        return 0
 
     cdef int _show(self, Client client, const char* frame, RequestScanner scanner) except -1:
         """Show a request to whoever monitors; it is gone with its client."""
@@ -269,12 +329,15 @@ cdef class ClientSide(Doorway):
             self.meter.by_limit[CLIENT_OUTPUT_SOFT_BYTES] += not client.stall & STALL_OUTPUT
             client.stall |= STALL_OUTPUT
             self.has_slow_readers = True
+            if client.over_since == 0 and not client.may_idle:
+                client.over_since = self.now
         if output.end > output.start:
             if not client.wants_write:
                 client.wants_write = True
                 self._watch_client(client)
         elif client.wants_write:
             client.output_allowance = self.client_output_soft_bytes
+            client.over_since = 0
             client.wants_write = False
             self._watch_client(client)
         if client.stall & STALL_OUTPUT and waiting <= self.client_output_soft_bytes // 2:
@@ -283,3 +346,28 @@ cdef class ClientSide(Doorway):
             if client.stall == 0:
                 self.mark_resuming(client)
         return self._close_if_done(client)
+
+    cdef int look_at_reader(self, Client client) except -1:
+        """See to a client that does not read: let it send on, or send it away."""
+        cdef Py_ssize_t waiting = client.output.end - client.output.start + client.kept_bytes
+        if waiting <= self.client_output_soft_bytes:
+            client.over_since = 0
+        elif client.over_since and self.client_output_soft_s > 0:
+            if self.now - client.over_since > self.client_output_soft_s:
+                self.meter.by_limit[CLIENT_OUTPUT_SOFT_S] += 1
+                return self._close_client(client, "output over limits.client_output_soft_bytes "
+                                          "for limits.client_output_soft_s")
+            self.has_slow_readers = True
+        if client.stall & STALL_OUTPUT:
+            # Redis keeps what a client does not read. One that sends its whole pipeline
+            # before it reads would wait for us as we wait for it: let it send on.
+            # Not if it waits for a node: nothing is gained by taking more from it then.
+            if client.bytes_out == client.output_moved and \
+                    client.output.end > client.output.start:
+                client.output_allowance += self.client_output_soft_bytes
+                client.stall &= ~STALL_OUTPUT
+                self.mark_resuming(client)
+            else:
+                self.has_slow_readers = True
+            client.output_moved = client.bytes_out
+        return 0

@@ -7,8 +7,8 @@ replies were gathered for it. One trio task drives all of it (``drive.py``), so
 what trio costs is paid per tick and not per request. Time is looked after in
 sweeps, ten a second.
 
-The engine is one object in twelve files, each adding one idea to the one below: witness,
-ledger, recovery, breaker, own_requests, router, sockets, node_side, farewell, doorway,
+The engine is one object in thirteen files, each adding one idea to the one below: witness,
+ledger, recovery, breaker, own_requests, restraint, router, sockets, node_side, farewell, doorway,
 client_side, and this one. As separate objects they would call each other for every request.
 """
 
@@ -22,7 +22,7 @@ from proxy.dataplane.kernel cimport (
 from proxy.dataplane.lane cimport Lane, Pipeline
 from proxy.dataplane.meter cimport IDLE_TIMEOUT_S
 from proxy.dataplane.pins cimport Pins
-from proxy.dataplane.router cimport PAUSED_ALL, PAUSED_WRITES
+from proxy.dataplane.restraint cimport STOP_ALL, STOP_WRITES
 from proxy.dataplane.tables cimport CommandTable, SlotMap
 
 cdef enum:
@@ -53,6 +53,7 @@ cdef class Engine(ClientSide):
         self.client_output_soft_bytes = 16 << 20
         self.client_output_limit_bytes = 256 << 20
         self.reply_limit_bytes = 1 << 30
+        self.node_in_flight_limit = 0
         self.silence_s = 1.0
 
     # ---- what the control plane sets ------------------------------------------
@@ -63,12 +64,13 @@ cdef class Engine(ClientSide):
 
     def pause(self, bint only_writes):
         """Let no client's next request pass, or none that writes, until ``unpause``."""
-        self.paused = PAUSED_WRITES if only_writes else PAUSED_ALL
+        self.stops &= ~(STOP_WRITES | STOP_ALL)
+        self.stops |= STOP_WRITES if only_writes else STOP_ALL
 
     def unpause(self):
         """Let all clients go on."""
         cdef Client client
-        self.paused = 0
+        self.stops &= ~(STOP_WRITES | STOP_ALL)
         stopped = self.paused_clients
         self.paused_clients = []
         for client in stopped:
@@ -125,12 +127,13 @@ cdef class Engine(ClientSide):
         """Whether a sweep is needed even if no socket becomes ready."""
         return self.in_flight > 0 or bool(self.sleepers) or bool(self.paused_listeners) \
             or bool(self.leavers) or self.has_slow_readers or self.has_full_queues \
+            or bool(self.thirsty) \
             or (self.idle_timeout_s > 0 and bool(self.by_id))
 
     @property
     def sweep_after_s(self):
         """How long the engine may be left alone while it is busy."""
-        return SLEEPER_S if self.sleepers else SWEEP_S
+        return SLEEPER_S if self.sleepers or self.thirsty else SWEEP_S
 
     def close(self):
         """Close every connection, of clients and to nodes; nothing may be asked of it after."""
@@ -166,7 +169,8 @@ cdef class Engine(ClientSide):
         self.ticks += 1
         for i in range(count):
             self._dispatch(events[i].data.fd, events[i].events)
-        if self.now >= self.next_sweep or (self.sleepers and self.now >= self.next_waking):
+        if self.now >= self.next_sweep or (
+                (self.sleepers or self.thirsty) and self.now >= self.next_waking):
             self._sweep()
         self._flush()
         self.in_tick = False
@@ -269,10 +273,12 @@ cdef class Engine(ClientSide):
         cdef Client client
         cdef Lane lane
         cdef Pipeline pipeline
+        self.next_waking = self.now + SLEEPER_S
         if self.sleepers:
-            self.next_waking = self.now + SLEEPER_S
             self.settled += self.sleepers
             self.sleepers = []
+        if self.thirsty:
+            self.quench()
         if self.now < self.next_sweep:
             return 0
         self.next_sweep = self.now + SWEEP_S
@@ -288,18 +294,8 @@ cdef class Engine(ClientSide):
         for client in list(self.by_id.values()):
             if client.head is not None and client.head.deadline <= self.now:
                 self.expire(client)
-            if client.stall & STALL_OUTPUT:
-                # Redis keeps what a client does not read. One that sends its whole pipeline
-                # before it reads would wait for us as we wait for it: let it send on.
-                # Not if it waits for a node: nothing is gained by taking more from it then.
-                if client.bytes_out == client.output_moved and \
-                        client.output.end > client.output.start:
-                    client.output_allowance += self.client_output_soft_bytes
-                    client.stall &= ~STALL_OUTPUT
-                    self.mark_resuming(client)
-                else:
-                    self.has_slow_readers = True
-                client.output_moved = client.bytes_out
+            if client.stall & STALL_OUTPUT or client.over_since:
+                self.look_at_reader(client)
             if self.idle_timeout_s > 0 and client.in_flight == 0 and \
                     not client.may_idle and \
                     self.now - client.last_active_s > self.idle_timeout_s:

@@ -20,6 +20,7 @@ RESP3's streamed types (``$?``, ``*?``, ``.``) are refused: no server sends them
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr
 
+from proxy.dataplane cimport memory
 from proxy.errors import BackendProtocolError, ClientProtocolError
 
 # A header line is '*' or '$', up to 19 digits and CR LF; Redis calls a longer one
@@ -84,6 +85,7 @@ cdef class RequestScanner:
         self.reset()
 
     def __dealloc__(self):
+        memory.held_bytes -= self.capacity * <Py_ssize_t>sizeof(Arg)
         free(self.args)
 
     cdef void reset(self) noexcept:
@@ -92,6 +94,7 @@ cdef class RequestScanner:
         if self.capacity > KEPT_ARGUMENTS:
             args = <Arg*>realloc(self.args, KEPT_ARGUMENTS * sizeof(Arg))
             if args != NULL:
+                memory.held_bytes -= (self.capacity - KEPT_ARGUMENTS) * <Py_ssize_t>sizeof(Arg)
                 self.args = args
                 self.capacity = KEPT_ARGUMENTS
         self.count = 0
@@ -106,6 +109,7 @@ cdef class RequestScanner:
         cdef Arg* args = <Arg*>realloc(self.args, capacity * sizeof(Arg))
         if args == NULL:
             raise MemoryError
+        memory.held_bytes += (capacity - self.capacity) * <Py_ssize_t>sizeof(Arg)
         self.args = args
         self.capacity = capacity
 

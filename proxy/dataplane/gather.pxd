@@ -20,5 +20,6 @@ cdef class Gather(Request):
     cdef bint _merge_arrays(self) except -1
 
 
+cdef Py_ssize_t count_slots(const int* slots, Py_ssize_t count) noexcept
 cdef Gather split(Command command, const char* frame, const Arg* args, Py_ssize_t argc,
                   KeyList keys, const int* slots)

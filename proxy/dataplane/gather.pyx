@@ -16,6 +16,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+from proxy.dataplane cimport memory
 from proxy.dataplane.frames cimport WHOLE, ReplyScanner, read_number
 from proxy.dataplane.tables cimport (
     MERGE_ALL_OK, MERGE_AND, MERGE_ARRAY, MERGE_MAX, MERGE_MIN, MERGE_OR, MERGE_SUM, SLOT_COUNT)
@@ -31,7 +32,9 @@ cdef class Gather(Request):
     """A split request: waits in the client's queue for the replies of its parts."""
 
     def __dealloc__(self):
-        free(self.part_of)
+        if self.part_of != NULL:
+            memory.held_bytes -= self.group_count * <Py_ssize_t>sizeof(int)
+            free(self.part_of)
 
     cdef void note_error(self, const char* data, Py_ssize_t length) except *:
         self.failed_parts += 1
@@ -97,10 +100,7 @@ cdef class Gather(Request):
                     return False
                 cursor[i] = _after_header(part)
                 at += part.reply_length - cursor[i]
-            self.reply = out = <char*>malloc(at)
-            if out == NULL:
-                raise MemoryError
-            self.reply_length = at
+            out = self.make_reply(at)
             memcpy(out, header, length)
             at = length
             for i in range(self.group_count):
@@ -127,6 +127,17 @@ cdef Py_ssize_t _after_header(Request part) noexcept:
 cdef Py_ssize_t _raw_start(const Arg* args, Py_ssize_t i, Py_ssize_t header) noexcept:
     """Return where the ``$`` of argument ``i`` stands in the frame."""
     return header if i == 0 else args[i - 1].start + args[i - 1].length + 2
+
+
+cdef Py_ssize_t count_slots(const int* slots, Py_ssize_t count) noexcept:
+    """Return how many different ones there are: the parts that a split would make."""
+    global current
+    cdef Py_ssize_t i, found = 0
+    current += 1
+    for i in range(count):
+        found += mark[slots[i]] != current
+        mark[slots[i]] = current
+    return found
 
 
 cdef Gather split(Command command, const char* frame, const Arg* args, Py_ssize_t argc,
@@ -164,7 +175,10 @@ cdef Gather split(Command command, const char* frame, const Arg* args, Py_ssize_
     sizes = <Py_ssize_t*>malloc(2 * groups * sizeof(Py_ssize_t))
     if whole.part_of == NULL or sizes == NULL:
         free(sizes)
+        free(whole.part_of)
+        whole.part_of = NULL
         raise MemoryError
+    memory.held_bytes += groups * <Py_ssize_t>sizeof(int)
     counts = sizes + groups
     try:
         whole.parts = []

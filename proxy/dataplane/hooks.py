@@ -125,6 +125,19 @@ class Hooks(Protocol):
     def reply_too_big(self, node: int) -> bytes:
         """Return the error that stands for a reply over the limit."""
 
+    def out_of_memory(self) -> bytes:
+        """Return the error for a request over ``memory_limit_bytes``."""
+
+    def too_wide(self, command: Command, slots: int) -> bytes:
+        """Return the error for a command whose keys lie in more slots than ``fan_out_limit``."""
+
+    def over_rate(self, client: Client, is_bytes: bool) -> bytes:
+        """Return the error for a request that the client's allowance has no room for.
+
+        Args:
+            is_bytes: Whether bytes are what it lacks, else commands.
+        """
+
     def protocol_error(self, fault: str, got: bytes) -> bytes:
         """Return the error for a client that does not speak RESP; ``fault`` as in frames."""
 

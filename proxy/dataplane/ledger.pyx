@@ -8,8 +8,6 @@ What a tick has to do in the end (write, consume, send again) is put on lists,
 so that it is done once however many replies asked for it.
 """
 
-from libc.stdlib cimport free
-
 from proxy.dataplane.client cimport STALL_DRAIN, STALL_HELD, STALL_IN_FLIGHT, STALL_NODE
 from proxy.dataplane.request cimport ANSWERED, NOBODY, WAITING
 from proxy.dataplane.sample cimport EVENT_ANSWERED
@@ -85,8 +83,7 @@ cdef class Ledger(Witness):
                     whole.command, whole.failed_parts, parts, whole.first_error)
             else:
                 error = self.control.replies_differ(whole.command)
-            free(whole.reply)
-            whole.reply = NULL
+            whole.drop_reply()
             client.complete(whole, error, len(error))
             settle(self, whole, client, error, len(error))
         self.mark_dirty(client)

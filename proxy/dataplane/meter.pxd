@@ -10,7 +10,7 @@ cdef enum:
     WIDTH_BUCKETS = 15      # of parts; 14 bounds
     FAMILY_LIMIT = 24       # families, and one for what no client asked
     CODE_LIMIT = 32
-    LIMIT_LIMIT = 32
+    LIMIT_LIMIT = 64
     PUNT_LIMIT = 8
 
 
@@ -41,6 +41,12 @@ cdef enum:
     MAX_CLIENTS
     IDLE_TIMEOUT_S
     REQUEST_TIMEOUT_S
+    CLIENT_OUTPUT_SOFT_S
+    NODE_IN_FLIGHT_LIMIT
+    FAN_OUT_LIMIT
+    MEMORY_LIMIT_BYTES
+    RATE_COMMANDS_PER_S
+    RATE_BYTES_PER_S
 
 
 cdef struct CFamily:

@@ -34,7 +34,8 @@ LIMITS = (
     "request_limit_bytes", "argument_limit", "argument_limit_bytes", "inline_limit_bytes",
     "reply_limit_bytes", "client_output_soft_bytes", "client_output_limit_bytes",
     "client_in_flight_limit", "node_queue_soft_bytes", "max_clients", "idle_timeout_s",
-    "request_timeout_s", "lane_limit", "private_connection_limit", "transaction_limit_bytes",
+    "request_timeout_s", "client_output_soft_s", "node_in_flight_limit", "fan_out_limit",
+    "memory_limit_bytes", "rate_commands_per_s", "rate_bytes_per_s", "guard", "lane_limit", "private_connection_limit", "transaction_limit_bytes",
     "cross_slot_limit_bytes", "client_subscription_limit", "pubsub_output_limit_bytes",
     "pubsub_output_soft_bytes")
 WIDTH_BOUNDS = tuple([float(2 ** (step + 1)) for step in range(WIDTH_BUCKETS - 1)])

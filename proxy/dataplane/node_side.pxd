@@ -12,6 +12,7 @@ from proxy.dataplane.sockets cimport Sockets
 cdef class NodeSide(Sockets):
     cdef CNode* heard                   # the meter's counts of the node that is being read
     cdef public Py_ssize_t reply_limit_bytes
+    cdef Py_ssize_t most_in_flight      # on one connection; the largest number: any
     cdef readonly uint64_t pushes_dropped
 
     cdef int _read_pipeline(self, Pipeline pipeline) except -1

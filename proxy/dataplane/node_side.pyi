@@ -10,6 +10,8 @@ from proxy.errors import BackendUnavailable
 class NodeSide(Sockets):
     """The part of an engine that writes requests and reads replies."""
 
+    node_in_flight_limit: int
+    """Clients' requests on one connection at a time, written and not answered; 0: any number."""
     reply_limit_bytes: int
     """A longer reply of a node is replaced by an error."""
 

@@ -15,7 +15,7 @@ from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.frames cimport BROKEN, WHOLE, ReplyScanner, Scan
 from proxy.dataplane.histogram cimport add_time
 from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, recv, send, sendmsg
-from proxy.dataplane.meter cimport REPLY_LIMIT_BYTES
+from proxy.dataplane.meter cimport NODE_IN_FLIGHT_LIMIT, REPLY_LIMIT_BYTES
 from proxy.dataplane.recovery cimport lacks_script
 from proxy.dataplane.request cimport ANSWERED, Block, Request
 from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, OUTBOX_BYTES, READ_AHEAD_BYTES
@@ -26,6 +26,7 @@ cdef enum:
 
 cdef bytes ASKING_FRAME = b"*1\r\n$6\r\nASKING\r\n"
 cdef const char* ASKING = ASKING_FRAME
+cdef Py_ssize_t LARGEST = <Py_ssize_t>(~(<size_t>0) >> 1)
 cdef Py_ssize_t ASKING_BYTES = len(ASKING_FRAME)
 
 
@@ -51,6 +52,15 @@ cdef bint is_refusal(const char* data, Py_ssize_t length) noexcept:
 
 cdef class NodeSide(Sockets):
     """The part of an engine that writes requests and reads replies."""
+
+    @property
+    def node_in_flight_limit(self):
+        """Clients' requests on one connection at a time, written and not answered; 0: any number."""
+        return 0 if self.most_in_flight == LARGEST else self.most_in_flight
+
+    @node_in_flight_limit.setter
+    def node_in_flight_limit(self, Py_ssize_t limit):
+        self.most_in_flight = limit if limit > 0 else LARGEST
 
     def attach(self, Pipeline pipeline, int fd):
         """Give a pipeline its connection: connected, authenticated, non-blocking.
@@ -123,6 +133,10 @@ cdef class NodeSide(Sockets):
                                            input.end - input.start)
                 if pipeline.fd >= 0:
                     input.take(taken)
+        if pipeline.unsent_head is not None and not pipeline.wants_write and pipeline.fd >= 0 \
+                and not pipeline.is_dirty:
+            pipeline.is_dirty = True  # there was no room among those in flight
+            self.dirty_pipelines.append(pipeline)
         if received > 0:
             pipeline.heard_at = self.now
             pipeline.bytes_in += received
@@ -244,13 +258,15 @@ cdef class NodeSide(Sockets):
         cdef Py_ssize_t used, skip, total, whole
         cdef ssize_t written
         cdef Request request, before
-        cdef bint all_written
+        cdef bint all_written, is_full = False
+        cdef Py_ssize_t room
         cdef CNode* node = self.meter.node(pipeline.node)
         cdef uint64_t requests = pipeline.requests
         while pipeline.unsent_head is not None:
             count = 0
             used = total = 0
             skip = pipeline.written
+            room = self.most_in_flight - pipeline.sent_count
             before = None
             request = pipeline.unsent_head
             while request is not None and count < MAX_PIECES - 2 and total < OUTBOX_BYTES * 4:
@@ -259,6 +275,11 @@ cdef class NodeSide(Sockets):
                     pipeline.drop_after(before)
                     request = following
                     continue
+                if room <= 0 and skip == 0 and request.began:
+                    is_full = True
+                    self.meter.by_limit[NODE_IN_FLIGHT_LIMIT] += 1
+                    break
+                room -= 1
                 if request.asking and skip < ASKING_BYTES:
                     pieces[count].iov_base = <void*>(ASKING + skip)
                     pieces[count].iov_len = ASKING_BYTES - skip
@@ -320,10 +341,13 @@ cdef class NodeSide(Sockets):
                 pipeline.written = 0
                 pipeline.mark_sent(self.now)
             if not all_written:
+                is_full = False
+                break
+            if is_full:
                 break
         node.requests += pipeline.requests - requests
         pipeline.lane.requests += pipeline.requests - requests
-        if pipeline.unsent_head is not None:
+        if pipeline.unsent_head is not None and not is_full:
             if not pipeline.wants_write:
                 pipeline.wants_write = True
                 self._watch(pipeline.fd, True, True)

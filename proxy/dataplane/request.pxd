@@ -56,6 +56,7 @@ cdef class Request:
 
     cdef void set_frame(self, const char* data, Py_ssize_t length) except *
     cdef char* make_frame(self, Py_ssize_t length) except NULL
+    cdef char* make_reply(self, Py_ssize_t length) except NULL
     cdef void keep_reply(self, const char* data, Py_ssize_t length) except *
     cdef void drop_reply(self) noexcept
     cdef void drop_frame(self) noexcept
@@ -67,6 +68,8 @@ cdef class Block(Request):
     cdef list args
     cdef bytes refusal             # the first of its replies that says that it was not run
     cdef bytearray replies         # all of them, for whoever wants more than the last; else None
+    cdef Py_ssize_t kept_bytes     # of ``args`` while it waits, and of ``replies``
 
+    cdef void keep(self, Py_ssize_t length) noexcept
     cdef int note(self, const char* data, Py_ssize_t length, bint is_refusal) except -1
     cdef int begin_again(self) except -1

@@ -7,18 +7,13 @@ from libc.stdint cimport uint64_t
 from proxy.dataplane.client cimport Client
 from proxy.dataplane.frames cimport RequestScanner
 from proxy.dataplane.lane cimport Pipeline
-from proxy.dataplane.own_requests cimport OwnRequests
 from proxy.dataplane.pins cimport Pins
 from proxy.dataplane.request cimport Request
+from proxy.dataplane.restraint cimport Restraint
 from proxy.dataplane.tables cimport Command, CommandTable
 
 
-cdef enum Paused:
-    PAUSED_WRITES = 1
-    PAUSED_ALL = 2
-
-
-cdef class Router(OwnRequests):
+cdef class Router(Restraint):
     cdef CommandTable table
     cdef Pins pins                       # None: no row has the road PINNED
     cdef object shower                   # shows names again where there are pins; else None
@@ -26,10 +21,8 @@ cdef class Router(OwnRequests):
     cdef Py_ssize_t key_slots_capacity
     cdef bint has_full_queues            # some client may be stopped by a node's full queue
     cdef public set doubtful_scripts     # SHA1 of those that not every node has
-    cdef int paused                      # 0: nobody; PAUSED_WRITES, PAUSED_ALL
-    cdef list paused_clients             # those it has stopped
+    cdef list paused_clients             # those that CLIENT PAUSE has stopped
     cdef public Py_ssize_t node_queue_soft_bytes
-    cdef readonly uint64_t requests
     cdef readonly uint64_t punts
     cdef readonly uint64_t splits
     cdef readonly uint64_t parts

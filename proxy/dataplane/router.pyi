@@ -1,9 +1,9 @@
 """Where each request goes: decisions only, no socket."""
 
 from proxy.dataplane.client import Client
-from proxy.dataplane.own_requests import OwnRequests
+from proxy.dataplane.restraint import Restraint
 
-class Router(OwnRequests):
+class Router(Restraint):
     """The part of an engine that knows the tables."""
 
     node_queue_soft_bytes: int
@@ -11,10 +11,6 @@ class Router(OwnRequests):
 
     doubtful_scripts: set[bytes]
     """SHA1 (lower case) of scripts that some node may lack: EVALSHA of one is punted."""
-
-    @property
-    def requests(self) -> int:
-        """Requests of clients so far."""
 
     @property
     def punts(self) -> int:

@@ -14,12 +14,13 @@ from libc.stdlib cimport free, realloc
 
 from proxy.commands.families import FAMILIES
 from proxy.dataplane.client cimport STALL_DRAIN, STALL_NODE, STALL_PAUSE, STALL_PUNT
-from proxy.dataplane.gather cimport Gather, split
+from proxy.dataplane.gather cimport Gather, count_slots, split
 from proxy.dataplane.request cimport Block
 from proxy.dataplane.hooks import Punt
 from proxy.dataplane.lane cimport Pipeline
 from proxy.dataplane.meter cimport NODE_QUEUE_SOFT_BYTES
 from proxy.dataplane.recovery cimport has_its_keys, patience_of
+from proxy.dataplane.restraint cimport STOP_ALL, STOP_MEMORY, STOP_WRITES, needs_memory
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of
 from proxy.dataplane.witness cimport settle
 
@@ -34,7 +35,7 @@ cdef object PUNT_GATED = Punt.GATED
 cdef object PUNT_SESSION = Punt.SESSION
 
 
-cdef class Router(OwnRequests):
+cdef class Router(Restraint):
     """The part of an engine that knows the tables."""
 
     def __cinit__(self, *args, **kwargs):
@@ -55,8 +56,12 @@ cdef class Router(OwnRequests):
         cdef Command command
         cdef Py_ssize_t argc = scanner.count
         command = self.table.find(frame, scanner.args, argc)
-        if self.paused and self._waits_for_pause(client, command, argc):
-            return False
+        if self.stops:
+            if self.stops & STOP_MEMORY and not client.is_off_road and needs_memory(command):
+                return self.refuse_for_memory(client, command)
+            if self.stops & (STOP_WRITES | STOP_ALL) and \
+                    self._waits_for_pause(client, command, argc):
+                return False
         if client.is_off_road or command is None or command.road >= 2:
             return self._leave_hot_road(client, command, frame, scanner)
         if argc < -command.arity if command.arity < 0 else argc != command.arity:
@@ -111,7 +116,7 @@ cdef class Router(OwnRequests):
     cdef bint _waits_for_pause(self, Client client, Command command, Py_ssize_t argc) except -1:
         if command is None or (argc < -command.arity if command.arity < 0 else argc != command.arity):
             return False  # an error at once, as a server says it
-        if self.paused == PAUSED_WRITES and not command.is_paused_as_write:
+        if not self.stops & STOP_ALL and not command.is_paused_as_write:
             return False
         client.stall |= STALL_PAUSE
         self.paused_clients.append(client)
@@ -179,6 +184,10 @@ cdef class Router(OwnRequests):
         for word in command.unsplittable_if:
             if has_word(frame, scanner.args, after, argc, word, b""):
                 return self._punt_across(client, command, frame, scanner)
+        if self.fan_out_limit > 0:
+            i = count_slots(self.key_slots, self.keys.count)
+            if i > self.fan_out_limit:
+                return self.refuse_for_width(client, command, i)
         for i in range(self.keys.count):
             self._find_way(client, self.key_slots[i], &must_wait)
             if must_wait:
@@ -317,6 +326,7 @@ cdef class Router(OwnRequests):
             return True
         if command is not None and command.may_wait:
             request.family = BLOCKING
+        request.keep(scanner.position)
         self.wants_yield = True
         client.punted = request
         client.in_flight += 1

@@ -35,6 +35,7 @@ def _row(client: Client, now_s: float) -> ClientRow:
         resp=client.resp,
         database=state.database,
         mode=mode_of(client),
+        stopped_by=", ".join(client.stopped_by),
         in_flight=client.in_flight,
         input_bytes=client.query_buffer_bytes,
         output_bytes=client.output_bytes,

@@ -100,6 +100,7 @@ class StatsSight:
             private_connections=pools.private.in_use + pools.private.idle,
             lanes=len(pools.lanes),
             memory_bytes=resident_bytes(),
+            held_bytes=engine.memory_bytes,
             client_buffers_bytes=sum(c.query_buffer_bytes + c.output_bytes for c in clients),
             loop_lag_ms=self._stats.loop_lag_ms(),
         )

@@ -158,6 +158,8 @@ class ClientRow:
     resp: int
     database: int
     mode: ClientMode
+    stopped_by: str
+    """Why its next request is not looked at yet, in words; empty: it may be."""
     in_flight: int
     input_bytes: int
     """Read from it and not yet taken as requests."""
@@ -283,6 +285,8 @@ class Now:
     lanes: int
     memory_bytes: int | None
     """Resident memory of the process."""
+    held_bytes: int
+    """Of it, what is kept of requests and replies: what ``limits.memory_limit_bytes`` bounds."""
     client_buffers_bytes: int
     loop_lag_ms: float | None
     """The longest time in the last ten seconds that the proxy's tasks had to wait."""

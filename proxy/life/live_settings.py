@@ -21,6 +21,7 @@ from proxy.control.hub import Hub
 from proxy.control.plane import ControlPlane
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
+from proxy.control.rates import RateBook, RateRule
 from proxy.control.scripts import ScriptBook
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -58,6 +59,7 @@ class Rooms(Protocol):
     across: Across
     desk: Desk
     tables: CommandTables
+    rates: RateBook
     admin_token: AdminToken
     observatory: Observatory
     pulse: Pulse
@@ -134,6 +136,9 @@ def _set_engine(rooms: Rooms, given: Given) -> None:
     engine.node_queue_soft_bytes = limits.node_queue_soft_bytes
     engine.client_output_soft_bytes = limits.client_output_soft_bytes
     engine.client_output_limit_bytes = limits.client_output_limit_bytes
+    engine.client_output_soft_s = limits.client_output_soft_s
+    engine.node_in_flight_limit = limits.node_in_flight_limit
+    engine.memory_limit_bytes = limits.memory_limit_bytes
     engine.reply_limit_bytes = rooms.plane.reply_limit_bytes = limits.reply_limit_bytes
 
 
@@ -197,9 +202,25 @@ def _set_rules(rooms: Rooms, given: Given) -> None:
     desk.transactions = TransactionRules(
         may_split=settings.commands.transactions == "split",
         limit_bytes=settings.limits.transaction_limit_bytes,
+        fan_out_limit=settings.limits.fan_out_limit,
     )
+    rooms.engine.fan_out_limit = rooms.across.fan_out_limit = settings.limits.fan_out_limit
     desk.subscription_limit = settings.limits.client_subscription_limit
     rooms.across.setting = settings.commands.cross_slot
+
+
+def _set_rates(rooms: Rooms, given: Given) -> None:
+    rooms.rates.replace(
+        RateRule(
+            users=rate.users,
+            commands_per_s=rate.commands_per_s,
+            bytes_per_s=rate.bytes_per_s,
+            burst_s=rate.burst_s,
+            is_shared=rate.per == "user",
+            refuses=rate.mode == "refuse",
+        )
+        for rate in given.settings.rate
+    )
 
 
 def _set_denied(rooms: Rooms, given: Given) -> None:
@@ -251,6 +272,9 @@ _TAKERS: dict[Taker, tuple[str, ...]] = {
         "limits.node_queue_soft_bytes",
         "limits.client_output_soft_bytes",
         "limits.client_output_limit_bytes",
+        "limits.client_output_soft_s",
+        "limits.node_in_flight_limit",
+        "limits.memory_limit_bytes",
         "limits.reply_limit_bytes",
     ),
     _set_watcher: (
@@ -290,9 +314,11 @@ _TAKERS: dict[Taker, tuple[str, ...]] = {
         "commands.transactions",
         "commands.cross_slot",
         "limits.transaction_limit_bytes",
+        "limits.fan_out_limit",
         "limits.client_subscription_limit",
     ),
     _set_denied: ("commands.deny",),
+    _set_rates: ("rate",),
     _set_limits: (
         "limits.lane_limit",
         "limits.private_connection_limit",

@@ -82,6 +82,16 @@ def why_denied(*, is_setting: bool) -> str:
     return "It means one server, not a cluster, or would harm what all clients share."
 
 
+def why_no_memory() -> str:
+    """More is held than the setting allows."""
+    return "The proxy holds more than limits.memory_limit_bytes just now."
+
+
+def why_too_wide(slots: int) -> str:
+    """It would become more requests than the setting allows."""
+    return f"Its keys lie in {slots} slots, more than limits.fan_out_limit allows."
+
+
 def why_local() -> str:
     """The proxy answers."""
     return "The proxy answers it itself."

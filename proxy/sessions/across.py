@@ -26,6 +26,7 @@ from proxy.dataplane.tables import Command
 from proxy.resp import replies
 from proxy.resp import replies_across as say
 from proxy.resp.decode import error_code
+from proxy.resp.replies_limits import too_wide
 from proxy.sessions import across_copies, across_moves, across_parts
 from proxy.sessions.across_plan import Manner, find_keys, manner_of
 from proxy.sessions.across_work import Asker, Budget, Work
@@ -74,6 +75,7 @@ class Across:
         timeout_s: float,
     ) -> None:
         self.setting = setting
+        self.fan_out_limit = 0
         self._nodes = nodes
         self._find_lane = find_lane
         self._note_limit = note_limit
@@ -97,6 +99,10 @@ class Across:
         needed: Setting = "all" if spec.is_write else "reads"
         if self.setting not in (needed, "all"):
             return say.cross_slot_by_setting(spec.name, needed=needed.encode())
+        slots = len({key.slot for key in keys})
+        if 0 < self.fan_out_limit < slots:
+            self._note_limit("fan_out_limit")
+            return too_wide(spec.name, slots=slots, limit=self.fan_out_limit)
         if len(keys) > KEY_LIMIT:
             return say.across_too_many_keys(spec.name, found=len(keys), limit=KEY_LIMIT)
         return None

@@ -21,6 +21,7 @@ from proxy.control.fanout import fan_out
 from proxy.control.hub import Hub
 from proxy.control.nodes import AllNodes
 from proxy.control.pools import Pools
+from proxy.control.rates import RateBook
 from proxy.control.script_commands import SCRIPT_COMMANDS
 from proxy.control.scripts import Bringer, ScriptBook
 from proxy.dataplane.client import Client
@@ -29,6 +30,7 @@ from proxy.dataplane.hooks import Punt
 from proxy.dataplane.tables import Command
 from proxy.errors import LimitReached
 from proxy.resp import replies
+from proxy.resp import replies_limits as say
 from proxy.resp.decode import decode
 from proxy.resp.encode import encode_command
 from proxy.resp.replies_transactions import exec_aborted_by
@@ -84,6 +86,7 @@ class Desk(LocalDesk):
         engine: Engine,
         nodes: AllNodes,
         pools: Pools,
+        rates: RateBook,
         accounts: Accounts,
         expose_cluster: bool,
         install_commands: Installer,
@@ -110,6 +113,7 @@ class Desk(LocalDesk):
             engine=engine,
             nodes=nodes,
             pools=pools,
+            rates=rates,
             accounts=accounts,
             expose_cluster=expose_cluster,
         )
@@ -192,6 +196,7 @@ class Desk(LocalDesk):
         reply = self._serve_local(client, args)
         if reply is not None:
             client.is_gated = not client.state.authenticated
+            self.rates.settle(client)
         return reply
 
     def refuse(self, command: Command | None, args: list[bytes]) -> bytes | None:
@@ -200,7 +205,12 @@ class Desk(LocalDesk):
             return replies.unknown_command(args[0], args[1:])
         if not command.spec.takes(len(args)):
             return miscounted(command, args)
-        return self._deny(command) if command.spec.road is Road.DENIED else None
+        if command.spec.road is Road.DENIED:
+            return self._deny(command)
+        if self.engine.lacks_memory_for(command):
+            self.engine.meter.note_limit("memory_limit_bytes")
+            return say.out_of_memory(self.engine.memory_limit_bytes)
+        return None
 
     def serve(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
         """Serve a request as if no session had the client; it has been checked."""
@@ -277,6 +287,8 @@ class Desk(LocalDesk):
         reply = handler(self, client, args)
         if not client.state.authenticated and self.password_required:
             client.is_gated = True  # RESET logs out
+        if args[0].lower() in local.CHANGE_USER:
+            self.rates.settle(client)
         return reply
 
     # ---- what has to wait ---------------------------------------------------------

@@ -53,6 +53,9 @@ ASYNC: dict[bytes, AsyncHandler] = {
 # What a client may say before it has authenticated.
 BEFORE_AUTH = frozenset({b"auth", b"hello", b"quit", b"reset"})
 
+# What may make another user of a client.
+CHANGE_USER = frozenset({b"auth", b"hello", b"reset"})
+
 
 def find_async(args: list[bytes]) -> AsyncHandler | None:
     """Return the handler of a command that a node has to answer, or None.

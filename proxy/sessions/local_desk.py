@@ -16,6 +16,7 @@ from proxy.commands.spec import Road
 from proxy.control.connection import Credentials
 from proxy.control.nodes import AllNodes, Nodes
 from proxy.control.pools import LaneKey, Pools, key_of
+from proxy.control.rates import RateBook
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane
@@ -51,12 +52,14 @@ class LocalDesk(ABC):
         engine: Engine,
         nodes: AllNodes,
         pools: Pools,
+        rates: RateBook,
         accounts: Accounts,
         expose_cluster: bool,
     ) -> None:
         self.engine = engine
         self.nodes = nodes
         self.pools = pools
+        self.rates = rates
         self.accounts = accounts
         self.expose_cluster = expose_cluster
         self.admins: frozenset[bytes] = frozenset()
@@ -201,6 +204,7 @@ class LocalDesk(ABC):
         client.state.user = credentials.words[0]
         client.state.authenticated = True
         client.is_gated = False
+        self.rates.settle(client)
         return replies.OK if args[0].lower() == b"auth" else handshake.hello(self, client, args)
 
     async def _select(self, client: Client, index: int) -> bytes:

@@ -28,6 +28,7 @@ from proxy.insight.views_answers import Explanation, Fate, KeyPlace, PartPlace
 from proxy.resp import replies
 from proxy.resp import replies_proxy as say
 from proxy.resp import replies_transactions as in_multi
+from proxy.resp.replies_limits import too_wide
 from proxy.sessions import blocking_words as words
 from proxy.sessions.across_plan import find_keys, manner_of
 from proxy.sessions.blocking_begin import find_move
@@ -149,6 +150,8 @@ class Explainer:
             return _Verdict(Fate.REFUSED, say.why_miscounted(), refusal=refusal)
         if row.name.startswith(b"cluster|") and not self._desk.expose_cluster:
             return _Verdict(Fate.REFUSED, say.why_cluster_hidden(), refusal=refusal)
+        if row.spec.road is not Road.DENIED:
+            return _Verdict(Fate.REFUSED, say.why_no_memory(), refusal=refusal)
         is_setting = is_denied(row.name, self._desk.denied)
         return _Verdict(Fate.REFUSED, say.why_denied(is_setting=is_setting), refusal=refusal)
 
@@ -209,6 +212,10 @@ class Explainer:
             return _Verdict(Fate.REFUSED, say.why_miscounted(), refusal=miscounted(row, args))
         except CannotSplit:
             return self._across(row, args, len(slots))
+        limit = self._desk.engine.fan_out_limit
+        if 0 < limit < len(parts):
+            refusal = too_wide(row.name, slots=len(parts), limit=limit)
+            return _Verdict(Fate.REFUSED, say.why_too_wide(len(parts)), refusal=refusal)
         return _Verdict(
             Fate.SPLIT,
             say.why_split(name, len(parts)),

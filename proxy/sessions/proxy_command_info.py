@@ -51,6 +51,7 @@ def _clients(view: StatsView, _: Insight) -> Lines:
 
 def _memory(view: StatsView, _: Insight) -> Lines:
     yield "resident_bytes", view.now.memory_bytes
+    yield "held_bytes", view.now.held_bytes
     yield "loop_lag_ms", view.now.loop_lag_ms
 
 

@@ -17,7 +17,6 @@ Cost: about 10 us a queued command (CPython 3.11): a punt, and its row's checks;
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.commands.spec import Road
@@ -59,7 +58,7 @@ class Transaction:
         self._queue = TransactionQueue(
             front.transactions,
             self._watched_slot,
-            on_full=partial(front.engine.meter.note_limit, "transaction_limit_bytes"),
+            on_limit=front.engine.meter.note_limit,
         )
         client.state.queue = self._queue
         self._asker: Client | None = None

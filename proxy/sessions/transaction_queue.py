@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 
 from proxy.commands.spec import CommandSpec, Road
 from proxy.control.scripts import RUN_BY_SHA, ScriptBook
+from proxy.dataplane.memory import Holding
 from proxy.resp import replies_transactions as say
+from proxy.resp.replies_limits import too_wide
 from proxy.sessions.transaction_split import CannotSplit, Part, split_by_slot
 
 # What a queued command and each of its arguments cost beside their bytes: the objects
@@ -36,6 +38,8 @@ class TransactionRules:
     """commands.transactions = "split": keys may lie in several slots."""
     limit_bytes: int = 256 << 20
     """limits.transaction_limit_bytes."""
+    fan_out_limit: int = 0
+    """limits.fan_out_limit; 0: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +84,28 @@ class TransactionQueue:
 
     Args:
         watched_slot: The slot of the keys that WATCH named; None: there are none.
-        on_full: Called when ``limits.transaction_limit_bytes`` is reached.
+        on_limit: Called with the name of a limit that is reached.
     """
 
     def __init__(
         self,
         rules: TransactionRules,
         watched_slot: int | None = None,
-        on_full: Callable[[], object] = lambda: None,
+        on_limit: Callable[[str], object] = lambda name: None,
     ) -> None:
         self.entries: list[Entry] = []
         self.is_dirty = False
         self.bytes = 0
         self._rules = rules
         self._slot = watched_slot
-        self._on_full = on_full
+        self._on_limit = on_limit
+        self._holding = Holding()
 
     def refuse(self, error: bytes) -> bytes:
         """Return the error of a command that is not queued; EXEC will run nothing."""
         self.is_dirty = True
         self.entries.clear()
+        self._holding.bytes = 0
         return error
 
     def add(self, spec: CommandSpec, args: Sequence[bytes], places: Sequence[int]) -> bytes:
@@ -115,6 +121,10 @@ class TransactionQueue:
                 parts = tuple(split_by_slot(spec, words, places))
             except CannotSplit:
                 return self.refuse(say.cross_slot_command_in_transaction(spec.name))
+            if 0 < self._rules.fan_out_limit < len(parts):
+                self._on_limit("fan_out_limit")
+                limit = self._rules.fan_out_limit
+                return self.refuse(too_wide(spec.name, slots=len(parts), limit=limit))
             if not self._rules.may_split:
                 error = self._hold_to_one_slot(spec.name, parts)
                 if error is not None:
@@ -123,9 +133,10 @@ class TransactionQueue:
             return say.QUEUED  # as a server: why keep what will not run
         self.bytes += ENTRY_BYTES + ARGUMENT_BYTES * len(words) + sum(map(len, words))
         if self.bytes > self._rules.limit_bytes:
-            self._on_full()
+            self._on_limit("transaction_limit_bytes")
             return self.refuse(say.transaction_too_big(self._rules.limit_bytes))
         self.entries.append(Entry(spec, words, parts))
+        self._holding.bytes = self.bytes
         return say.QUEUED
 
     def _hold_to_one_slot(self, name: bytes, parts: Sequence[Part]) -> bytes | None:

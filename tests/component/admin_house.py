@@ -58,6 +58,7 @@ ROW = ClientRow(
     resp=2,
     database=0,
     mode=ClientMode.NORMAL,
+    stopped_by="",
     in_flight=0,
     input_bytes=0,
     output_bytes=0,

@@ -16,7 +16,7 @@ from pages import ROOT, Page, all_pages
 
 from proxy import cli
 from proxy.config import Settings
-from proxy.sources import known_keys, with_text
+from proxy.sources import LISTS, known_keys, with_text
 
 PAGES = all_pages()
 HOW_TO = ROOT / "docs" / "howto"
@@ -28,7 +28,7 @@ SHOWN_SETTINGS = {
     "sidekiq": ("test_sidekiq.py", "SPLIT"),
 }
 # Variables of the build and of the tests, not of the proxy.
-OTHER_VARIABLES = {"SLOTWAY_CFLAGS", "SLOTWAY_SOAK_COMMANDS", "SLOTWAY_PIN"}
+OTHER_VARIABLES = {"SLOTWAY_CFLAGS", "SLOTWAY_SOAK_COMMANDS"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
@@ -76,7 +76,7 @@ def test_every_setting_that_is_named_exists(page: Page) -> None:
 
 @every_page
 def test_every_variable_that_is_named_exists(page: Page) -> None:
-    known = {"SLOTWAY_" + key.replace(".", "__").upper() for key in known_keys()}
+    known = {"SLOTWAY_" + key.replace(".", "__").upper() for key in [*known_keys(), *LISTS]}
 
     named = set(re.findall(r"\bSLOTWAY_[A-Z]\w*", page.text))
 

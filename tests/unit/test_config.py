@@ -12,7 +12,7 @@ import pytest
 from proxy.cluster.addresses import Address
 from proxy.config import Commands, Settings
 from proxy.errors import ConfigError
-from proxy.sources import known_keys, load_settings
+from proxy.sources import LISTS, known_keys, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "proxy.toml"
 
@@ -51,7 +51,7 @@ def test_the_example_file_explains_every_key_as_the_models_do() -> None:
     assert explained == [
         field.description
         for table in Settings.model_fields
-        if table != "pin"
+        if table not in LISTS
         for field in type(getattr(Settings(), table)).model_fields.values()
     ]
 
@@ -322,6 +322,29 @@ def test_pins_come_from_the_file_or_the_environment(
     assert load_settings(path).pin_table().store(b"b") == b"{u}b"
     monkeypatch.setenv("SLOTWAY_PIN", "huey.=huey,=all")
     assert load_settings(path).pin_table().store(b"a:1") == b"{all}a:1"
+
+
+def test_rates_come_from_the_file_or_as_json_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, '[[rate]]\nusers = ["batch"]\ncommands_per_s = 10\nmode = "refuse"\n')
+
+    (rate,) = load_settings(path).rate
+    assert (rate.users, rate.commands_per_s, rate.mode) == (("batch",), 10, "refuse")
+    monkeypatch.setenv("SLOTWAY_RATE", '[{"bytes_per_s": 1e6, "per": "client"}]')
+    (rate,) = load_settings(path).rate
+    assert (rate.users, rate.bytes_per_s, rate.per) == (("*",), 1_000_000, "client")
+
+
+@pytest.mark.parametrize(
+    "rate",
+    ["", "commands_per_s = -1", 'commands_per_s = 1\nmode = "no"', "commands_per_s = 1\nx = 1"],
+)
+def test_a_rate_that_cannot_be_is_refused(tmp_path: Path, rate: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(write(tmp_path, f"[[rate]]\n{rate}\n"))
+
+    assert refused.value.key.startswith("rate")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from proxy.life.live_settings import LIVE, RESTART, WITH_ACL
-from proxy.sources import known_keys
+from proxy.sources import LISTS, known_keys
 
 
 def test_every_key_is_of_one_kind() -> None:
-    every = [*known_keys(), "pin"]
+    every = [*known_keys(), *LISTS]
 
     assert sorted([*LIVE, *RESTART]) == sorted(every)
 

@@ -9,7 +9,7 @@ import pytest
 from proxy.config import Settings
 from proxy.config.shown import show_settings
 from proxy.insight.views_answers import ConfigView, SettingRow
-from proxy.sources import SECRET_KEYS, known_keys, with_text
+from proxy.sources import LISTS, SECRET_KEYS, known_keys, with_text
 
 SECRETS = {
     "cluster": {"password": "hidden1"},
@@ -33,7 +33,7 @@ def rows(settings: Settings, *changed: str) -> dict[str, SettingRow]:
 
 
 def test_every_key_is_there_in_the_order_of_the_file() -> None:
-    assert list(rows(Settings())) == [*known_keys(), "pin"]
+    assert list(rows(Settings())) == [*known_keys(), *LISTS]
 
 
 def test_no_secret_is_shown() -> None:
@@ -52,6 +52,7 @@ GIVEN = {
     "words": ("commands.deny", "default,keys"),
     "pairs": ("cluster.address_map", "10.0.0.5:7000=127.0.0.1:17000"),
     "a word": ("commands.transactions", "split"),
+    "tables": ("rate", '[{"users": ["batch"], "commands_per_s": 10.0}]'),
     "seconds": ("cluster.request_timeout_s", "2.5"),
 }
 
@@ -68,7 +69,7 @@ def test_a_value_is_shown_as_it_can_be_given(key: str, text: str) -> None:
 
 def test_every_default_can_be_given_back() -> None:
     for key, row in rows(Settings()).items():
-        if not row.secret and key != "pin":
+        if not row.secret:
             assert with_text(Settings(), key, row.value) == Settings(), key
 
 

@@ -139,6 +139,15 @@ class FakeControl:
     def reply_too_big(self, node: int) -> bytes:
         return b"-TOOBIG\r\n"
 
+    def out_of_memory(self) -> bytes:
+        return b"-NOMEMORY\r\n"
+
+    def too_wide(self, command: Command, slots: int) -> bytes:
+        return b"-TOOWIDE %d\r\n" % slots
+
+    def over_rate(self, client: Client, is_bytes: bool) -> bytes:
+        return b"-TOOFAST %b\r\n" % (b"bytes" if is_bytes else b"commands")
+
     def protocol_error(self, fault: str, got: bytes) -> bytes:
         return b"-PROTOCOL %b\r\n" % fault.encode()
 
