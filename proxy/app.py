@@ -36,12 +36,13 @@ from proxy.insight.views_answers import EventKind, Level
 from proxy.life.announce import start_facts
 from proxy.life.drain import Drain
 from proxy.life.file_watch import FileWatch
+from proxy.life.given import AdminToken
 from proxy.life.learning import CommandTables
-from proxy.life.live_settings import AdminToken, denied_by
+from proxy.life.live_settings import denied_by
 from proxy.life.observing import observe
 from proxy.life.reload import Reloaded, Reloader
 from proxy.life.sampling import Sampling
-from proxy.listeners import open_listeners, port_of
+from proxy.listeners import is_public, open_listeners, port_of
 from proxy.sessions.accounts import Accounts, PassedUsers
 from proxy.sessions.across import Across
 from proxy.sessions.blocking import Blocking
@@ -313,7 +314,7 @@ class Proxy:
                     await self.accounts.open()
                     nursery.start_soon(self.accounts.run)
                 for listener in listeners:
-                    self.engine.listen(listener.fileno())
+                    self._let_come(listener)
                 self.port = port_of(listeners)
                 self._listening = listeners
                 self.observatory.events.note(EventKind.STARTED, f"listening on port {self.port}")
@@ -327,6 +328,11 @@ class Proxy:
                         topology=self.watcher.topology,
                     ),
                 )
+                if self.plane.entrance.rules.is_protected and is_public(listeners):
+                    log.warning(
+                        "protected mode, only this machine is served",
+                        setting="listen.protected_mode",
+                    )
                 on_listening(self.port)
                 await trio.sleep_forever()
         finally:
@@ -335,6 +341,12 @@ class Proxy:
             if self.admin:
                 self.admin.close()
             self.engine.close()
+
+    def _let_come(self, listener: socket.socket) -> None:
+        """Accept clients from a socket, behind a header if whoever connects there sends one."""
+        listen = self.settings.listen
+        is_passed_on = listener.family != socket.AF_UNIX or listen.unix_passes_on
+        self.engine.listen(listener.fileno(), listen.proxy_protocol == "required" and is_passed_on)
 
     async def _serve_admin(self) -> None:
         if self.admin is None:

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterable, MutableMapping
 
 from proxy.config import Listen
+from proxy.control.entrance import is_loopback
 from proxy.errors import ConfigError
 
 FIRST_PASSED = 3
@@ -70,6 +71,14 @@ def take_passed(environment: MutableMapping[str, str]) -> list[socket.socket]:
 def port_of(listeners: Iterable[socket.socket]) -> int:
     """Return the port clients connect to; 0 if there are only Unix sockets."""
     return next((s.getsockname()[1] for s in listeners if s.family != socket.AF_UNIX), 0)
+
+
+def is_public(listeners: Iterable[socket.socket]) -> bool:
+    """Return whether other machines may reach one of them."""
+    return any(
+        listener.family != socket.AF_UNIX and not is_loopback(listener.getsockname()[0])
+        for listener in listeners
+    )
 
 
 def _open(listen: Listen) -> list[socket.socket]:
