@@ -33,6 +33,7 @@ from proxy.manage.view import View
 
 CLASSIC_SLOTS, ATOMIC_SLOTS = 50, 500  # in one chunk: what a stop has to wait for
 WORKERS = 4
+LOOK_EVERY_S = 0.1  # how soon Ctrl-C is noticed
 METHODS = ("auto", "atomic", "classic")
 
 
@@ -170,7 +171,10 @@ class _Run:
         with ThreadPoolExecutor(max(1, self._options.workers)) as workers:
             jobs = [workers.submit(self._serve) for _ in range(max(1, self._options.workers))]
             try:
-                wait(jobs, return_when=FIRST_EXCEPTION)
+                # Again and again: the kernel may give the signal to a thread that only works,
+                # and this one, asleep, would not be told.
+                while wait(jobs, LOOK_EVERY_S, FIRST_EXCEPTION).not_done and not self._stop.is_set:
+                    pass
             except KeyboardInterrupt:
                 self._stop.set()
             finally:
@@ -204,7 +208,7 @@ class _Run:
                         self._busy |= {chunk.source, chunk.target}
                         return chunk
                 # A stop is noticed even if no node becomes idle.
-                self._turn.wait(0.1)
+                self._turn.wait(LOOK_EVERY_S)
             return None
 
     def _wake(self) -> None:
