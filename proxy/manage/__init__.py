@@ -5,6 +5,7 @@ Decisions are pure functions of a ``View``, what all nodes say at one moment: ``
 ``*_run`` changes anything, and both go through ``links``.
 """
 
+from proxy.insight.shown import as_json, text_of
 from proxy.manage.backup import (
     Backup,
     BackupNode,
@@ -58,7 +59,6 @@ from proxy.manage.simulate import (
 from proxy.manage.simulate_figures import Assumptions, LossForecast, MoveForecast
 from proxy.manage.simulate_shape import Shape, shape_of_backup, shape_of_flags
 from proxy.manage.survival import Verdict
-from proxy.manage.values import as_json, text_of
 from proxy.manage.view import View
 
 __all__ = [

@@ -12,8 +12,8 @@ from collections.abc import Container, Iterable, Iterator
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.map import Topology
-from proxy.cluster.slots import SLOT_COUNT
-from proxy.manage.view import View, slot_text
+from proxy.cluster.slots import SLOT_COUNT, slot_text
+from proxy.manage.view import View
 
 
 def first_disagreement(

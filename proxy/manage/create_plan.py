@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from proxy.cluster.addresses import Address
-from proxy.manage.dealing import deal_replicas, misplaced, share_slots, take_turns
+from proxy.cluster.slots import share_slots
+from proxy.manage.dealing import deal_replicas, misplaced, take_turns
 from proxy.manage.errors import CannotPlan
 from proxy.manage.report import OLDEST, Report
 from proxy.manage.view import View

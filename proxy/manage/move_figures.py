@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.slots import parse_slot_text, slot_text
 from proxy.manage.errors import ManageError
 from proxy.manage.links import Links
 from proxy.manage.loads import in_parts, slot_keys
@@ -22,7 +23,7 @@ from proxy.manage.migrate_keys import BIG_BYTES
 from proxy.manage.migrate_run import ATOMIC_SLOTS, CLASSIC_SLOTS
 from proxy.manage.move_plan import Move
 from proxy.manage.report import Report
-from proxy.manage.view import View, slot_text
+from proxy.manage.view import View
 
 SAMPLE = 200
 SAMPLED_SLOTS = 50
@@ -109,12 +110,9 @@ def save_moves(path: Path, moves: Sequence[Move]) -> None:
     Raises:
         ManageError: It cannot be written.
     """
-    rows = [
-        {"source": move.source, "target": move.target, "slots": slot_text(move.slots)}
-        for move in moves
-    ]
+    plan = {"moves": [move.shown() for move in moves]}
     try:
-        path.write_text(json.dumps({"moves": rows}, indent=2) + "\n", "utf-8")
+        path.write_text(json.dumps(plan, indent=2) + "\n", "utf-8")
     except OSError as problem:
         raise ManageError(f"{path}: {problem.strerror}") from None
 
@@ -127,19 +125,13 @@ def load_moves(path: Path) -> tuple[Move, ...]:
     """
     try:
         rows = json.loads(path.read_text("utf-8"))["moves"]
-        return tuple(Move(row["source"], row["target"], _slots(row["slots"])) for row in rows)
+        return tuple(
+            Move(row["source"], row["target"], parse_slot_text(row["slots"])) for row in rows
+        )
     except OSError as problem:
         raise ManageError(f"{path}: {problem.strerror}") from None
     except (ValueError, KeyError, TypeError) as problem:
         raise ManageError(f"{path} is no plan of moves: {problem}") from None
-
-
-def _slots(text: str) -> tuple[int, ...]:
-    found: list[int] = []
-    for word in text.split():
-        first, _, last = word.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return tuple(found)
 
 
 def _line(view: View, move: Move, keys: Mapping[int, int]) -> MoveLine:

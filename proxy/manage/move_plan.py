@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.slots import SLOT_COUNT, slot_text
 from proxy.manage.errors import CannotPlan
 from proxy.manage.view import View
 
@@ -28,6 +28,10 @@ class Move:
     source: str
     target: str
     slots: tuple[int, ...]
+
+    def shown(self) -> dict[str, str]:
+        """Return it with its slots as ranges: a list of thousands is not for reading."""
+        return {"source": self.source, "target": self.target, "slots": slot_text(self.slots)}
 
 
 def plan_reshard(view: View, sources: Sequence[str], target: str, count: int) -> tuple[Move, ...]:
