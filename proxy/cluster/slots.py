@@ -89,9 +89,9 @@ def parse_slot_text(text: str) -> tuple[int, ...]:
     """
     found: list[int] = []
     for word in text.split():
-        first, _, last = word.partition("-")
+        first, dash, last = word.partition("-")
         # Bounded, however long the range that somebody has written.
-        found += range(int(first), min(int(last or first), SLOT_COUNT) + 1)
+        found += range(int(first), min(int(last if dash else first), SLOT_COUNT) + 1)
     if any(not 0 <= slot < SLOT_COUNT for slot in found):
         raise ValueError(f"{text!r} names slots that do not exist")
     return tuple(sorted(found))

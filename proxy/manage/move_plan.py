@@ -42,10 +42,12 @@ def plan_reshard(view: View, sources: Sequence[str], target: str, count: int) ->
     """
     givers = [source for source in dict.fromkeys(sources) if source != target]
     _must_be_primaries(view, [*givers, target])
+    if not givers:
+        raise CannotPlan([f"{view.name(target)} cannot give slots to itself"])
     owned = {source: view.slots_of(source) for source in givers}
     total = sum(map(len, owned.values()))
     if count > total:
-        raise CannotPlan([f"{count} slots are to move, and the sources have {total}"])
+        raise CannotPlan([f"{count:,} slots are to move, and who shall give them has {total:,}"])
     shares = apportion(count, {source: float(len(slots)) for source, slots in owned.items()})
     there = view.slots_of(target)
     moves = (

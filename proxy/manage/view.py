@@ -67,6 +67,15 @@ class View:
         return told if tuple(owners) == told.owners else replace(told, owners=tuple(owners))
 
     @cached_property
+    def can_serve(self) -> bool:
+        """Every slot has an owner that answers."""
+        nodes = self.topology.nodes
+        return all(
+            owner is not None and nodes[owner].id in self.by_id
+            for owner in set(self.topology.owners)
+        )
+
+    @cached_property
     def by_id(self) -> Mapping[str, Report]:
         """The reports by node id."""
         return {report.id: report for report in self.reports}
