@@ -17,20 +17,21 @@ from collections.abc import Iterable, MutableMapping
 from proxy.config import Listen
 from proxy.control.entrance import is_loopback
 from proxy.errors import ConfigError
+from proxy.unix_listener import UnixListener
 
 FIRST_PASSED = 3
 _PASSING = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 def open_listeners(listen: Listen) -> list[socket.socket]:
-    """Return listening, non-blocking sockets: those passed to us, else one for every address.
+    """Return listening, non-blocking sockets: those passed to us, else those of the settings.
 
     Raises:
         ConfigError: One of them cannot be opened, or what was passed is no listening socket.
     """
     passed = take_passed(os.environ)
     if not passed:
-        return _open(listen)
+        return _open_all(listen)
     for listener in passed:
         _set_keepalive(listener, listen.tcp_keepalive_s)
     return passed
@@ -79,6 +80,16 @@ def is_public(listeners: Iterable[socket.socket]) -> bool:
         listener.family != socket.AF_UNIX and not is_loopback(listener.getsockname()[0])
         for listener in listeners
     )
+
+
+def _open_all(listen: Listen) -> list[socket.socket]:
+    unix: list[socket.socket] = [UnixListener.open(listen)] if listen.unix_socket else []
+    try:
+        return [*(_open(listen) if listen.address else []), *unix]
+    except ConfigError:
+        for listener in unix:
+            listener.close()
+        raise
 
 
 def _open(listen: Listen) -> list[socket.socket]:

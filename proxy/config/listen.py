@@ -24,9 +24,15 @@ class Listen(Table):
     """Where clients connect."""
 
     address: str = "127.0.0.1"
-    """IP address or host name to listen on; 0.0.0.0 or :: for every interface."""
+    """IP address or host name to listen on; 0.0.0.0 or :: for every interface, empty for none."""
     port: int = Field(default=6379, ge=0, le=65535)
     """Port to listen on; 0 lets the kernel choose a free one, which the log names."""
+    unix_socket: str = Field(default="", validate_default=True)
+    """Path of a Unix socket to listen on as well, like /run/slotway.sock; empty for none."""
+    unix_socket_mode: str = Field(default="700", pattern="^0?[0-7]{3}$")
+    """Who may connect there, as chmod has it: whoever may write."""
+    unix_socket_group: str = ""
+    """The group it belongs to, by name or number; empty for the process's own."""
     backlog: PositiveInt = 1024
     """How many connections the kernel may hold until they are accepted."""
     max_clients: PositiveInt = 10_000
@@ -55,6 +61,15 @@ class Listen(Table):
     """When stopping, let requests in flight finish for so long; then end all the same."""
     drain_linger_s: NonNegativeFloat = 1.0
     """How long of it clients in MULTI or a blocking command have to come to an end of that."""
+
+    @field_validator("unix_socket")
+    @classmethod
+    def _is_somewhere(cls, path: str, info: ValidationInfo) -> str:
+        if path and not path.startswith("/"):
+            raise ValueError("a path that begins with /")
+        if not path and info.data.get("address") == "":
+            raise ValueError("a path, because listen.address is empty")
+        return path
 
     @field_validator("proxy_protocol_from")
     @classmethod

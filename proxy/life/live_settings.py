@@ -293,6 +293,9 @@ _WHY_RESTART: dict[str, tuple[str, ...]] = {
     "the sockets are open": (
         "listen.address",
         "listen.port",
+        "listen.unix_socket",
+        "listen.unix_socket_mode",
+        "listen.unix_socket_group",
         "listen.reuse_port",
         "listen.backlog",
         "listen.tcp_keepalive_s",
