@@ -34,15 +34,15 @@ from proxy.dataplane.drive import drive
 from proxy.dataplane.engine import Engine
 from proxy.insight.views_answers import EventKind, Level
 from proxy.life.announce import start_facts
+from proxy.life.certificates import Certificates
 from proxy.life.drain import Drain
 from proxy.life.file_watch import FileWatch
-from proxy.life.given import AdminToken
 from proxy.life.learning import CommandTables
-from proxy.life.live_settings import denied_by
+from proxy.life.live_settings import AdminToken, denied_by
 from proxy.life.observing import observe
 from proxy.life.reload import Reloaded, Reloader
 from proxy.life.sampling import Sampling
-from proxy.listeners import is_public, open_listeners, port_of
+from proxy.listeners import open_listeners, open_tls_listeners, port_of
 from proxy.sessions.accounts import Accounts, PassedUsers
 from proxy.sessions.across import Across
 from proxy.sessions.blocking import Blocking
@@ -52,6 +52,8 @@ from proxy.sessions.pins import stand_before
 from proxy.sessions.state import ClientState
 from proxy.sessions.transaction_queue import TransactionRules
 from proxy.sources import Sources
+from proxy.tls.certificate import Expiry
+from proxy.tls.sides import Guard, NodeTls
 
 log = structlog.get_logger()
 
@@ -68,11 +70,13 @@ class Proxy:
     """
 
     def __init__(self, settings: Settings, sources: Sources | None = None) -> None:
-        self.port = settings.listen.port
+        self.port, self.tls_port = settings.listen.port, 0
         self.stop_wanted = trio.Event()
         self._started_s = time.monotonic()
         self._listening: list[socket.socket] = []
         self.admin: AdminPort | None = None
+        self.guard, self.admin_guard, self.node_tls = Guard(), Guard(), NodeTls()
+        self.certificates = Certificates()
         credentials = Credentials.of(settings.cluster.username, settings.cluster.read_password())
         limits = settings.limits
         self.routes = Routes()
@@ -96,6 +100,7 @@ class Proxy:
         self.watcher = Watcher(
             seeds=settings.cluster.seed_addresses(),
             credentials=credentials,
+            tls=self.node_tls,
             address_map=settings.cluster.addresses_from_here(),
             on_change=self._map_changed,
             on_moved=self._slot_moved,
@@ -225,6 +230,11 @@ class Proxy:
         return self.reloader.settings
 
     @property
+    def expiries(self) -> tuple[Expiry, ...]:
+        """Until when the certificates in use are good."""
+        return self.certificates.expiries
+
+    @property
     def is_listening(self) -> bool:
         """Whether clients are let in."""
         return any(listener.fileno() >= 0 for listener in self._listening)
@@ -237,6 +247,7 @@ class Proxy:
         doorman = Doorman(
             topology=lambda: self.watcher.topology,
             suspect=self.watcher.suspect,
+            tls=self.node_tls,
             connect_timeout_s=cluster.connect_timeout_s,
             timeout_s=cluster.request_timeout_s,
         )
@@ -290,10 +301,13 @@ class Proxy:
         Raises:
             ConfigError: The address cannot be listened on.
         """
-        listeners = open_listeners(self.settings.listen)
+        listen, tls = self.settings.listen, self.settings.tls
+        listeners = open_listeners(listen)
         try:
+            with_tls = open_tls_listeners(listen, tls, listeners)
+            listeners += [listener for listener in with_tls if listener not in listeners]
             if self.settings.admin.enabled:
-                self.admin = AdminPort(self.settings.admin)
+                self.admin = AdminPort(self.settings.admin, self.admin_guard)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(drive, self.engine)
                 nursery.start_soon(self._serve_admin)
@@ -310,12 +324,15 @@ class Proxy:
                 nursery.start_soon(self.tables.run)
                 nursery.start_soon(self.sampling.run)
                 nursery.start_soon(self.observatory.run)
+                nursery.start_soon(self.certificates.run)
                 if isinstance(self.accounts, PassedUsers):
                     await self.accounts.open()
                     nursery.start_soon(self.accounts.run)
+                for listener in with_tls:
+                    self.engine.secure(listener.fileno(), self.guard)
                 for listener in listeners:
-                    self._let_come(listener)
-                self.port = port_of(listeners)
+                    self.engine.listen(listener.fileno())
+                self.port, self.tls_port = port_of(listeners), port_of(with_tls)
                 self._listening = listeners
                 self.observatory.events.note(EventKind.STARTED, f"listening on port {self.port}")
                 log.info(
@@ -328,11 +345,6 @@ class Proxy:
                         topology=self.watcher.topology,
                     ),
                 )
-                if self.plane.entrance.rules.is_protected and is_public(listeners):
-                    log.warning(
-                        "protected mode, only this machine is served",
-                        setting="listen.protected_mode",
-                    )
                 on_listening(self.port)
                 await trio.sleep_forever()
         finally:
@@ -341,12 +353,6 @@ class Proxy:
             if self.admin:
                 self.admin.close()
             self.engine.close()
-
-    def _let_come(self, listener: socket.socket) -> None:
-        """Accept clients from a socket, behind a header if whoever connects there sends one."""
-        listen = self.settings.listen
-        is_passed_on = listener.family != socket.AF_UNIX or listen.unix_passes_on
-        self.engine.listen(listener.fileno(), listen.proxy_protocol == "required" and is_passed_on)
 
     async def _serve_admin(self) -> None:
         if self.admin is None:

@@ -7,6 +7,7 @@ thing that fails in the user's terms: which setting, which node, what to do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import hiredis
 import trio
@@ -17,7 +18,9 @@ from proxy.cluster.topology import Topology
 from proxy.config import Settings
 from proxy.control.connection import Credentials, NodeConnection
 from proxy.control.watch import read_view
-from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.errors import BackendProtocolError, BackendUnavailable, ConfigError
+from proxy.life.certificates import WARN_DAYS, Contexts
+from proxy.tls.sides import NodeTls
 
 # A node's words, and what they mean for the settings.
 _ADVICE = (
@@ -54,14 +57,20 @@ async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
     Returns:
         How many problems there are.
     """
+    try:
+        contexts = Contexts.of(settings)
+    except ConfigError as problem:
+        say(f"problem: {problem}")
+        return 1
     credentials = Credentials.of(settings.cluster.username, settings.cluster.read_password())
     timeout_s = settings.cluster.connect_timeout_s
-    problems = 0
+    tls = NodeTls(contexts.nodes)
+    problems = _check_certificates(contexts, say)
     topology: Topology | None = None
     for seed in settings.cluster.seed_addresses():
         try:
             view = await read_view(
-                seed, credentials, settings.cluster.addresses_from_here(), timeout_s=timeout_s
+                seed, credentials, tls, settings.cluster.addresses_from_here(), timeout_s=timeout_s
             )
         except (BackendUnavailable, BackendProtocolError) as problem:
             say(f"problem: seed {seed}: {explain(problem)}")
@@ -73,10 +82,25 @@ async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
         say("problem: no seed has told the map; nothing can be served")
         return problems + 1
     problems += _check_slots(topology, say)
-    problems += await _check_nodes(topology, credentials, timeout_s, say)
+    problems += await _check_nodes(topology, credentials, tls, timeout_s, say)
     if settings.clients.acl == "pass":
-        problems += await _check_users(topology, credentials, timeout_s, say)
+        problems += await _check_users(topology, credentials, tls, timeout_s, say)
     say("everything is in order" if not problems else f"{problems} problem(s)")
+    return problems
+
+
+def _check_certificates(contexts: Contexts, say: Callable[[str], None]) -> int:
+    problems = 0
+    now = datetime.now(UTC)
+    for each in contexts.expiries:
+        until = f"{each.not_after:%Y-%m-%d %H:%M} UTC"
+        if each.not_after <= now:
+            say(f"problem: {each.key}: the certificate in {each.file} expired on {until}")
+            problems += 1
+        elif (each.not_after - now).days < WARN_DAYS:
+            say(f"note: {each.key}: the certificate in {each.file} expires on {until}")
+        else:
+            say(f"ok: {each.key}: the certificate of {each.title} is good until {until}")
     return problems
 
 
@@ -98,7 +122,11 @@ def _check_slots(topology: Topology, say: Callable[[str], None]) -> int:
 
 
 async def _check_nodes(
-    topology: Topology, credentials: Credentials, timeout_s: float, say: Callable[[str], None]
+    topology: Topology,
+    credentials: Credentials,
+    tls: NodeTls,
+    timeout_s: float,
+    say: Callable[[str], None],
 ) -> int:
     """Ask every node of the map, at the address that it announces."""
     found: dict[Address, str] = {}
@@ -106,7 +134,7 @@ async def _check_nodes(
     async def ask(address: Address) -> None:
         try:
             async with await NodeConnection.open(
-                address, credentials, connect_timeout_s=timeout_s
+                address, credentials, tls, connect_timeout_s=timeout_s
             ) as connection:
                 with trio.fail_after(timeout_s):
                     reply = await connection.ask("PING")
@@ -133,7 +161,11 @@ async def _check_nodes(
 
 
 async def _check_users(
-    topology: Topology, credentials: Credentials, timeout_s: float, say: Callable[[str], None]
+    topology: Topology,
+    credentials: Credentials,
+    tls: NodeTls,
+    timeout_s: float,
+    say: Callable[[str], None],
 ) -> int:
     """Compare the users of all nodes, and see that the proxy may ask what they may do."""
     users: dict[Address, set[bytes]] = {}
@@ -141,7 +173,7 @@ async def _check_users(
         try:
             with trio.fail_after(timeout_s):
                 async with await NodeConnection.open(
-                    node.address, credentials, connect_timeout_s=timeout_s
+                    node.address, credentials, tls, connect_timeout_s=timeout_s
                 ) as connection:
                     found, may = await connection.ask_all(
                         [("ACL", "USERS"), ("ACL", "DRYRUN", "default", "PING")]

@@ -127,6 +127,14 @@ def advise(
         str, typer.Option(envvar="REDISCLI_AUTH", help="Password at the server.")
     ] = "",
     password_file: Annotated[Path | None, typer.Option(help="File that holds it instead.")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="The server speaks TLS.")] = False,
+    cacert: Annotated[
+        Path | None, typer.Option(help="CAs of its certificate; else the system's.")
+    ] = None,
+    cert: Annotated[Path | None, typer.Option(help="Certificate to show it.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of that.")] = None,
+    sni: Annotated[str, typer.Option(help="Name that its certificate is for.")] = "",
+    insecure: Annotated[bool, typer.Option(help="Accept any certificate.")] = False,
     pin: Annotated[
         list[str] | None, typer.Option(help="As if slotway had this pin, prefix=tag. Repeatable.")
     ] = None,
@@ -159,6 +167,7 @@ def advise(
             server=command.find_server(server),
             seconds=seconds,
             credentials=command.find_credentials(user, password, password_file),
+            tls=command.find_tls(tls, cacert, cert, key, sni, insecure),
             rules=command.find_rules(loaded, pin or (), cluster_databases),
             as_json=json,
             hide_keys=hide_keys,

@@ -12,29 +12,44 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 
-from proxy.config import Listen
-from proxy.control.entrance import is_loopback
+from proxy.config import Listen, Tls
 from proxy.errors import ConfigError
-from proxy.unix_listener import UnixListener
 
 FIRST_PASSED = 3
 _PASSING = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 def open_listeners(listen: Listen) -> list[socket.socket]:
-    """Return listening, non-blocking sockets: those passed to us, else those of the settings.
+    """Return listening, non-blocking sockets: those passed to us, else one for every address.
 
     Raises:
         ConfigError: One of them cannot be opened, or what was passed is no listening socket.
     """
     passed = take_passed(os.environ)
     if not passed:
-        return _open_all(listen)
+        return _open(listen, listen.port, "listen.port")
     for listener in passed:
         _set_keepalive(listener, listen.tcp_keepalive_s)
     return passed
+
+
+def open_tls_listeners(
+    listen: Listen, tls: Tls, listeners: Sequence[socket.socket]
+) -> list[socket.socket]:
+    """Return the sockets whose clients speak TLS: some of ``listeners``, or new ones.
+
+    Raises:
+        ConfigError: One of them cannot be opened.
+    """
+    if tls.mode == "off":
+        return []
+    over_tcp = [listener for listener in listeners if listener.family != socket.AF_UNIX]
+    if tls.mode == "only":
+        return over_tcp
+    passed = [each for each in over_tcp if tls.port and each.getsockname()[1] == tls.port]
+    return passed or _open(listen, tls.port, "tls.port")
 
 
 def take_passed(environment: MutableMapping[str, str]) -> list[socket.socket]:
@@ -74,28 +89,10 @@ def port_of(listeners: Iterable[socket.socket]) -> int:
     return next((s.getsockname()[1] for s in listeners if s.family != socket.AF_UNIX), 0)
 
 
-def is_public(listeners: Iterable[socket.socket]) -> bool:
-    """Return whether other machines may reach one of them."""
-    return any(
-        listener.family != socket.AF_UNIX and not is_loopback(listener.getsockname()[0])
-        for listener in listeners
-    )
-
-
-def _open_all(listen: Listen) -> list[socket.socket]:
-    unix: list[socket.socket] = [UnixListener.open(listen)] if listen.unix_socket else []
-    try:
-        return [*(_open(listen) if listen.address else []), *unix]
-    except ConfigError:
-        for listener in unix:
-            listener.close()
-        raise
-
-
-def _open(listen: Listen) -> list[socket.socket]:
+def _open(listen: Listen, port: int, key: str) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(
-            listen.address, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            listen.address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         listeners = []
         for family, kind, protocol, _, place in dict.fromkeys(found):
@@ -112,8 +109,8 @@ def _open(listen: Listen) -> list[socket.socket]:
             listener.listen(listen.backlog)
     except OSError as problem:
         raise ConfigError(
-            key="listen.address, listen.port",
-            given=f"{listen.address}, {listen.port}",
+            key=f"listen.address, {key}",
+            given=f"{listen.address}, {port}",
             allowed=f"an address of this machine and a free port ({problem.strerror})",
         ) from None
     return listeners

@@ -17,9 +17,11 @@ from proxy.admin.metric_control import CONTROL
 from proxy.admin.metric_health import HEALTH
 from proxy.admin.metric_nodes import NODES
 from proxy.admin.metric_rows import Row
+from proxy.admin.metric_tls import TLS
 from proxy.admin.metric_traffic import TRAFFIC
 from proxy.commands.families import FAMILIES
 from proxy.dataplane.meter import ERROR_CODES, LIMITS, PUNTS, REFUSALS
+from proxy.tls.failures import Cause
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "metrics.md"
@@ -44,6 +46,7 @@ SECTIONS = (
     ("Nodes and the connections to them", NODES),
     ("The health of nodes", HEALTH),
     ("The control plane", CONTROL),
+    ("TLS", TLS),
 )
 
 LABELS: tuple[tuple[str, str], ...] = (
@@ -58,6 +61,10 @@ LABELS: tuple[tuple[str, str], ...] = (
     ("role", "primary, replica"),
     ("lane", "own, user, database, client"),
     ("state", "in_use, idle"),
+    ("side", "clients, nodes"),
+    ("cause", ", ".join(Cause)),
+    ("setting", "those that name certificates"),
+    ("file", "its path, as the setting has it"),
     ("kind (of `slotway_pubsub_topics`)", "channel, pattern, shard_channel"),
 )
 

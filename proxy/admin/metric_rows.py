@@ -8,7 +8,7 @@ Prometheus': base units, ``_total`` for what only grows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -24,6 +24,8 @@ from proxy.dataplane.histogram import Histogram
 from proxy.dataplane.meter import FamilyCounts, NodeCounts
 from proxy.insight.views_answers import ReadinessView
 from proxy.sessions.blocking import Blocking
+from proxy.tls.certificate import Expiry
+from proxy.tls.sides import NodeTls
 
 Value = float | Histogram
 Reading = Iterable[tuple[tuple[str, ...], Value]]
@@ -42,6 +44,11 @@ class Gauged(Protocol):
     hub: Hub
     blocking: Blocking
     scripts: ScriptBook
+    node_tls: NodeTls
+
+    @property
+    def expiries(self) -> Sequence[Expiry]:
+        """Until when the certificates in use are good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,13 +28,14 @@ from proxy.admin.metric_control import CONTROL
 from proxy.admin.metric_health import HEALTH
 from proxy.admin.metric_nodes import NODES
 from proxy.admin.metric_rows import Gauged, LaneKind, Row, Scene
+from proxy.admin.metric_tls import TLS
 from proxy.admin.metric_traffic import TRAFFIC
 from proxy.control.pools import LaneKey, key_of
 from proxy.dataplane.histogram import Histogram
 from proxy.dataplane.lane import Lane
 from proxy.insight.views_answers import ReadinessView
 
-METRICS: tuple[Row, ...] = TRAFFIC + NODES + HEALTH + CONTROL
+METRICS: tuple[Row, ...] = TRAFFIC + NODES + HEALTH + CONTROL + TLS
 
 # Of a histogram's bounds, one in so many: doubling steps tell as much in half the series.
 EVERY_BOUND = 2

@@ -16,6 +16,7 @@ from proxy.admin.listener import only_from_here, open_admin_listeners
 from proxy.admin.metric_rows import Gauged
 from proxy.config import Admin
 from proxy.insight.insight import Insight
+from proxy.tls.sides import Wrapped
 from proxy.version import find_version
 
 log = structlog.get_logger()
@@ -48,6 +49,10 @@ def load() -> None:
 class AdminPort:
     """A listening admin port.
 
+    Args:
+        admin: Its settings.
+        guard: Wraps its connections, if it has a certificate.
+
     Attributes:
         port: Its number.
 
@@ -55,8 +60,9 @@ class AdminPort:
         ConfigError: Its address cannot be listened on.
     """
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: Admin, guard: Callable[[], Wrapped]) -> None:
         self._address = admin.address
+        self._guard = guard if admin.tls_cert_file is not None else None
         self._listeners = open_admin_listeners(admin)
         self.port: int = self._listeners[0].getsockname()[1]
 
@@ -101,6 +107,6 @@ class AdminPort:
             is_private=only_from_here(self._listeners),
         )
         try:
-            await serve(site, self._listeners, hurry)
+            await serve(site, self._listeners, hurry, self._guard)
         except Exception:  # a bug here must not end the proxy
             log.exception("the admin port has ended")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -25,6 +26,10 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, Scope
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
+
+from proxy.control.secure_stream import SecureStream
+from proxy.tls.failures import openssl_words
+from proxy.tls.sides import Wrapped
 
 log = structlog.get_logger()
 
@@ -46,13 +51,17 @@ NO_ROOM_PAUSE_S = 1.0
 
 
 async def serve(
-    app: ASGIApp, listeners: Sequence[socket.socket], hurry: Callable[[], None]
+    app: ASGIApp,
+    listeners: Sequence[socket.socket],
+    hurry: Callable[[], None],
+    guard: Callable[[], Wrapped] | None,
 ) -> None:
     """Serve until cancelled; the listeners are closed at the end.
 
     Args:
         app: An ASGI application, which gets no lifespan events.
         hurry: Has the data plane make way for the other tasks at once, this time.
+        guard: Wraps each connection in TLS; None: they are without.
     """
     config = _make_config()
     context = WorkerContext(None)
@@ -71,12 +80,17 @@ async def serve(
     wrapped = wrap_app(answer, config.wsgi_max_body_size, "asgi")
 
     async def attend(stream: trio.SocketStream) -> None:
-        connection = _Connection(stream, haste)
+        connection = _Connection(stream if guard is None else SecureStream(stream, guard()), haste)
         open_now.add(connection)
         try:
             with connection.lifetime:
+                await connection.secure()
                 # The type asked for is that of TLS; without it, this is all it uses.
                 await TCPServer(wrapped, config, context, ConnectionState({}), connection)  # type: ignore[arg-type]
+        except ssl.SSLError as problem:
+            log.info("admin port, TLS handshake failed", problem=openssl_words(problem))
+        except trio.BrokenResourceError:
+            pass
         except Exception:  # a bug met by one connection must not end the proxy
             log.exception("bug in the admin port")
         finally:
@@ -166,7 +180,7 @@ class _Haste:
 class _Connection:
     """A stream as hypercorn uses it, which ends when nothing moves on it."""
 
-    def __init__(self, stream: trio.SocketStream, haste: _Haste) -> None:
+    def __init__(self, stream: trio.SocketStream | SecureStream, haste: _Haste) -> None:
         self.socket = stream.socket
         self.lifetime = trio.CancelScope()
         self._stream = stream
@@ -174,8 +188,15 @@ class _Connection:
         self._quiet_s = QUIET_S
         self._note_motion()
 
+    async def secure(self) -> None:
+        if isinstance(self._stream, SecureStream):
+            await self._stream.shake_hands()
+
     async def receive_some(self, limit_bytes: int) -> bytes:
-        data = bytes(await self._stream.receive_some(limit_bytes))
+        try:
+            data = bytes(await self._stream.receive_some(limit_bytes))
+        except ssl.SSLError as problem:
+            raise trio.BrokenResourceError from problem
         if not data:
             # hypercorn would keep the connection as if the client could still send a request.
             self._quiet_s = ENDED_S
@@ -186,14 +207,22 @@ class _Connection:
         rest = memoryview(data)
         while rest:
             with trio.move_on_after(QUIET_S) as scope:
-                await self._stream.send_all(rest[:SEND_BYTES])
+                await self._send(rest[:SEND_BYTES])
             if scope.cancelled_caught:
                 self.close()
                 raise trio.BrokenResourceError("the client does not take its answer")
             rest = rest[SEND_BYTES:]
             self._note_motion()
 
+    async def _send(self, data: memoryview) -> None:
+        try:
+            await self._stream.send_all(data)
+        except ssl.SSLError as problem:
+            raise trio.BrokenResourceError from problem
+
     async def send_eof(self) -> None:
+        if isinstance(self._stream, SecureStream):
+            self._stream.part()
         # trio's own gives way to other tasks half way, and hypercorn's next send would meet it.
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)

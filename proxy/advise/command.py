@@ -32,9 +32,10 @@ from proxy.commands.overrides import DENIED_BY_DEFAULT
 from proxy.commands.pins import Pin, PinError, PinTable
 from proxy.commands.spec import CommandSpec
 from proxy.commands.table import compile_table, snapshot_table
-from proxy.config import Settings
+from proxy.config import Cluster, Settings
 from proxy.control.connection import Credentials
 from proxy.errors import BackendProtocolError, ConfigError
+from proxy.tls.sides import NodeTls
 
 EXIT_NOTHING_BREAKS, EXIT_SOMETHING_BREAKS, EXIT_CANNOT_ANALYSE = 0, 1, 2
 
@@ -62,6 +63,7 @@ class Options:
     seconds: float | None = None
     """How long to watch; None: until Ctrl-C."""
     credentials: Credentials
+    tls: NodeTls
     rules: Rules
     as_json: bool = False
     hide_keys: bool = False
@@ -118,6 +120,17 @@ def find_credentials(user: str, password: str, file: Path | None) -> Credentials
     if user and not password:
         raise ConfigError(key="--user", given=repr(user), allowed="a user with a password")
     return Credentials.of(user, password)
+
+
+def find_tls(
+    tls: bool, cacert: Path | None, cert: Path | None, key: Path | None, sni: str, insecure: bool
+) -> NodeTls:
+    """Return how to speak to the server.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    return NodeTls(Cluster.of_flags(tls, cacert, cert, key, sni, insecure).node_tls())
 
 
 def find_rules(settings: Settings, pins: Iterable[str], databases: int) -> Rules:
@@ -224,7 +237,7 @@ def _specs(options: Options, said: Introduction | None) -> tuple[tuple[CommandSp
 def _read(options: Options, path: Path, screen: Console) -> tuple[Analysis, Source]:
     said = None
     if options.server is not None:
-        said = trio.run(ask_server, options.server, options.credentials)
+        said = trio.run(ask_server, options.server, options.credentials, options.tls)
     specs, table = _specs(options, said)
     analysis = _analysis(options, specs)
     is_interrupted = False
@@ -274,6 +287,7 @@ def _watch(options: Options, server: Address, screen: Console) -> tuple[Analysis
                 watch_server,
                 server,
                 options.credentials,
+                options.tls,
                 seconds=options.seconds,
                 begin=begin,
                 show=lambda analysis, gone_s: progress.reach(gone_s, analysis),

@@ -13,10 +13,10 @@ documentation says that one MONITOR can halve a busy server's throughput.
 from __future__ import annotations
 
 import signal
-import socket
+import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from types import FrameType
@@ -28,8 +28,10 @@ from proxy.advise.analysis import Analysis
 from proxy.advise.printing import printable
 from proxy.cluster.addresses import Address
 from proxy.control.connection import Credentials, NodeConnection
+from proxy.control.secure_stream import SecureStream
 from proxy.errors import BackendProtocolError, BackendUnavailable, ProxyError
 from proxy.resp.decode import Value
+from proxy.tls.sides import NodeTls
 
 CONNECT_TIMEOUT_S = 5.0  # chosen: a person waits
 QUESTION_TIMEOUT_S = 10.0  # COMMAND of a busy server; chosen
@@ -40,6 +42,8 @@ PROGRESS_INTERVAL_S = 0.2
 # At the end: a pause so long means that the server has no more to send; but a busy one always has.
 LAST_PAUSE_S = 0.05
 LAST_S = 0.5
+
+Stream = trio.SocketStream | SecureStream
 
 _MONITOR = b"*1\r\n$7\r\nMONITOR\r\n"
 
@@ -59,13 +63,13 @@ class Introduction:
     notes: tuple[str, ...] = ()
 
 
-async def ask_server(address: Address, credentials: Credentials) -> Introduction:
+async def ask_server(address: Address, credentials: Credentials, tls: NodeTls) -> Introduction:
     """Ask a server what it is, without watching it.
 
     Raises:
         CannotAnalyse: It cannot be reached, or does not let us in.
     """
-    connection = await _open(address, credentials)
+    connection = await _open(address, credentials, tls)
     async with connection:
         return await _introduce(connection, address)
 
@@ -73,6 +77,7 @@ async def ask_server(address: Address, credentials: Credentials) -> Introduction
 async def watch_server(
     address: Address,
     credentials: Credentials,
+    tls: NodeTls,
     *,
     seconds: float | None,
     begin: Callable[[Introduction], Analysis],
@@ -93,14 +98,13 @@ async def watch_server(
     """
     with _until_signal() as stop:
         with stop.scope:
-            connection = await _open(address, credentials)
+            connection = await _open(address, credentials, tls)
             async with connection:
                 introduction = await _introduce(connection, address)
-                raw = socket.socket(fileno=connection.detach())
-            stream = trio.SocketStream(trio.socket.from_stdlib_socket(raw))
+                stream = connection.release()
         if stop.was_asked:
             raise CannotAnalyse("interrupted before there was anything to analyse")
-        async with stream:
+        with closing(stream.socket):
             with trio.move_on_after(QUESTION_TIMEOUT_S) as patience:
                 rest = await _begin_monitor(stream, address)
             if patience.cancelled_caught:
@@ -142,9 +146,11 @@ def _until_signal() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-async def _open(address: Address, credentials: Credentials) -> NodeConnection:
+async def _open(address: Address, credentials: Credentials, tls: NodeTls) -> NodeConnection:
     try:
-        return await NodeConnection.open(address, credentials, connect_timeout_s=CONNECT_TIMEOUT_S)
+        return await NodeConnection.open(
+            address, credentials, tls, connect_timeout_s=CONNECT_TIMEOUT_S
+        )
     except (BackendUnavailable, BackendProtocolError) as problem:
         raise _cannot(address, problem) from None
 
@@ -187,7 +193,7 @@ def parse_client_list(text: bytes) -> dict[str, str]:
     return names
 
 
-async def _begin_monitor(stream: trio.SocketStream, address: Address) -> bytes:
+async def _begin_monitor(stream: Stream, address: Address) -> bytes:
     """Send MONITOR, and return what came after its OK."""
     begun = b""
     try:
@@ -197,7 +203,7 @@ async def _begin_monitor(stream: trio.SocketStream, address: Address) -> bytes:
             if not data:
                 raise CannotAnalyse(f"{address} closed the connection")
             begun += data
-    except trio.BrokenResourceError as problem:
+    except (trio.BrokenResourceError, ssl.SSLError) as problem:
         raise CannotAnalyse(f"lost the connection to {address}: {problem}") from None
     first, _, rest = begun.partition(b"\n")
     if first.rstrip(b"\r") != b"+OK":
@@ -214,7 +220,7 @@ class _Watch:
         has_ended: The server closed the connection.
     """
 
-    def __init__(self, stream: trio.SocketStream, analysis: Analysis, rest: bytes) -> None:
+    def __init__(self, stream: Stream, analysis: Analysis, rest: bytes) -> None:
         self._stream = stream
         self.analysis = analysis
         self._backlog: deque[bytes | None] = deque([rest])  # None: something is missing
@@ -243,7 +249,7 @@ class _Watch:
     async def _read_once(self) -> None:
         try:
             data = await self._stream.receive_some(RECEIVE_BYTES)
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, ssl.SSLError):
             data = b""
         self.has_ended = not data
         if data:

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from proxy.cluster.addresses import Address
+from proxy.config import Cluster
 from proxy.config.values import read_secret
 from proxy.errors import ConfigError, ProxyError
 from proxy.manage import CannotPlan, ClusterManager, Interrupted, Login, OnProgress, as_json
@@ -48,19 +49,12 @@ class Desk:
     dry_run: bool = False
     yes: bool = False
 
-    def answer(
-        self, value: T, show: Callable[[T, Console], None], *, is_one_of_many: bool = False
-    ) -> None:
-        """Print an answer, as JSON or as people read it; one of many is JSON on a line."""
+    def answer(self, value: T, show: Callable[[T, Console], None]) -> None:
+        """Print an answer, as JSON or as people read it."""
         if self.as_json:
-            typer.echo(json.dumps(as_json(value), indent=None if is_one_of_many else 2))
+            typer.echo(json.dumps(as_json(value), indent=2))
         else:
             show(value, self.out)
-
-    def show_plan(self, plan: T, show: Callable[[T, Console], None]) -> None:
-        """Print what would be done: for people, and as JSON if it is all that is asked for."""
-        if self.dry_run or not self.as_json:
-            self.answer(plan, show)
 
     def say(self, words: str, style: str = "") -> None:
         """Print a line beside the answer."""
@@ -80,7 +74,6 @@ class Desk:
         try:
             agreed = typer.confirm(question, err=True)
         except typer.Abort:
-            self.say("")
             self.say("slotway: nobody to ask; nothing was changed. With --yes it is not asked")
             raise typer.Exit(EXIT_USAGE) from None
         if not agreed:
@@ -166,6 +159,18 @@ _SHARED = {
         Annotated[Path | None, typer.Option(help="File that holds it instead.")],
         None,
     ),
+    "tls": (Annotated[bool, typer.Option("--tls", help="Speak TLS to the nodes.")], False),
+    "cacert": (
+        Annotated[Path | None, typer.Option(help="CAs of their certificates; else the system's.")],
+        None,
+    ),
+    "cert": (Annotated[Path | None, typer.Option(help="Certificate to show to the nodes.")], None),
+    "key": (Annotated[Path | None, typer.Option(help="Private key of that.")], None),
+    "sni": (Annotated[str, typer.Option(help="Name that the nodes' certificates are for.")], ""),
+    "insecure": (
+        Annotated[bool, typer.Option("--insecure", help="Accept any certificate.")],
+        False,
+    ),
     "timeout": (
         Annotated[
             float,
@@ -239,6 +244,12 @@ def _open_desk(
     user: str,
     password: str,
     password_file: Path | None,
+    tls: bool,
+    cacert: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    sni: str,
+    insecure: bool,
     timeout: float,
     json: bool,
     dry_run: bool = False,
@@ -250,10 +261,12 @@ def _open_desk(
     if not login.password:
         login = Login(settings.username, settings.read_password())
     seeds = settings.seed_addresses()
+    by_flags = Cluster.of_flags(tls, cacert, cert, key, sni, insecure)
     with ClusterManager(
         seeds,
         username=login.username,
         password=login.password,
+        tls=(by_flags if tls else settings).node_tls(),
         address_map=settings.addresses_from_here(),
         timeout_s=timeout,
     ) as manager:

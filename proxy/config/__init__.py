@@ -16,14 +16,14 @@ from pydantic import BeforeValidator, field_validator
 
 from proxy.commands.pins import Pin as KeyPin
 from proxy.commands.pins import PinError, PinTable
-from proxy.config.clients import Clients
+from proxy.config.clients import Clients, Listen
 from proxy.config.cluster import Cluster
 from proxy.config.commands import Commands, Pin
 from proxy.config.limits import Limits
-from proxy.config.listen import Listen
 from proxy.config.operation import Admin, Insight, Log, Reload, Tracing
 from proxy.config.restraints import Rate
 from proxy.config.timeouts import Timeouts
+from proxy.config.tls import Tls
 from proxy.config.values import Table, parse_tables
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Reload",
     "Settings",
     "Timeouts",
+    "Tls",
     "Tracing",
 ]
 
@@ -56,6 +57,7 @@ class Settings(Table):
     """Everything that can be set."""
 
     listen: Listen = Listen()
+    tls: Tls = Tls()
     cluster: Cluster = Cluster()
     timeouts: Timeouts = Timeouts()
     clients: Clients = Clients()

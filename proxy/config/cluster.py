@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Self
+
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
 from proxy.cluster.addresses import Address, AddressMap
+from proxy.config.tls import File, Version, password_reader
 from proxy.config.values import Account, Pairs, Words
+from proxy.tls.context import Files, Verify, context_of_nodes
+from proxy.tls.sides import NodeContext
 
 
 class Cluster(Account):
@@ -38,6 +44,24 @@ class Cluster(Account):
     """A node that missed so many in a row counts as down; the first has the map read again."""
     breaker_after_s: NonNegativeFloat = 20.0
     """Answer at once for a node that was waited for in vain and is silent for so long; 0 never."""
+    tls: bool = False
+    """Speak TLS to the nodes; seeds are then their TLS ports."""
+    tls_ca_file: File = None
+    """PEM file with the CAs that nodes' certificates may be from; empty for the system's."""
+    tls_cert_file: File = None
+    """PEM file with the certificate shown to nodes; empty if they want none."""
+    tls_key_file: File = None
+    """PEM file with its private key; empty if that is in tls_cert_file."""
+    tls_key_password_file: File = None
+    """File with the password of that key; empty if it has none."""
+    tls_verify: Verify = "full"
+    """Of a node's certificate: full: its CA and its name; chain: its CA only; none: nothing."""
+    tls_server_name: str = ""
+    """Name that nodes' certificates have to be for; empty for the host that is connected to."""
+    tls_min_version: Version = "1.2"
+    """The oldest version of TLS that nodes may speak."""
+    tls_ciphers: str = ""
+    """Ciphers for TLS 1.2 as OpenSSL lists them; empty for its own choice, which TLS 1.3 has."""
 
     @field_validator("seeds")
     @classmethod
@@ -61,6 +85,47 @@ class Cluster(Account):
     def seed_addresses(self) -> tuple[Address, ...]:
         """Return the seeds as values."""
         return tuple(Address.parse(seed) for seed in self.seeds)
+
+    @classmethod
+    def of_flags(
+        cls,
+        tls: bool,
+        cacert: Path | None,
+        cert: Path | None,
+        key: Path | None,
+        sni: str,
+        insecure: bool,
+    ) -> Self:
+        """Return the table that has what redis-cli's flags say about TLS."""
+        return cls(
+            tls=tls,
+            tls_ca_file=cacert,
+            tls_cert_file=cert,
+            tls_key_file=key,
+            tls_server_name=sni,
+            tls_verify="none" if insecure else "full",
+        )
+
+    def node_tls(self) -> NodeContext | None:
+        """Return how connections to nodes are made with TLS; None: without.
+
+        Raises:
+            ConfigError: A file cannot be used; it names the key.
+        """
+        if not self.tls:
+            return None
+        files = Files(
+            keys="cluster.tls_",
+            cert_file=self.tls_cert_file,
+            key_file=self.tls_key_file,
+            read_password=password_reader(
+                "cluster.tls_key_password_file", self.tls_key_password_file
+            ),
+            ca_file=self.tls_ca_file,
+            min_version=self.tls_min_version,
+            ciphers=self.tls_ciphers,
+        )
+        return NodeContext(context_of_nodes(files, self.tls_verify), self.tls_server_name)
 
     def addresses_from_here(self) -> AddressMap:
         """Return the address map as a value."""

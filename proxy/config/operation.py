@@ -15,8 +15,10 @@ from pydantic import (
     field_validator,
 )
 
+from proxy.config.tls import File, password_reader
 from proxy.config.values import Table, read_secret
 from proxy.errors import ConfigError
+from proxy.tls.context import Files
 
 
 class Reload(Table):
@@ -39,6 +41,12 @@ class Admin(Table):
     """Bearer token for what changes something; without one, nothing can be changed over HTTP."""
     token_file: Path | None = None
     """File that holds the token instead; empty for none."""
+    tls_cert_file: File = None
+    """PEM file with the certificate for HTTPS; empty for plain HTTP."""
+    tls_key_file: File = None
+    """PEM file with its private key; empty if that is in tls_cert_file."""
+    tls_key_password_file: File = None
+    """File with the password of that key; empty if it has none."""
 
     @field_validator("token_file", mode="before")
     @classmethod
@@ -54,6 +62,17 @@ class Admin(Table):
                 raise ValueError("nothing, because token is set too")
             read_secret(path)
         return path
+
+    def tls_files(self) -> Files:
+        """Return the files of HTTPS as TLS wants them."""
+        return Files(
+            keys="admin.tls_",
+            cert_file=self.tls_cert_file,
+            key_file=self.tls_key_file,
+            read_password=password_reader(
+                "admin.tls_key_password_file", self.tls_key_password_file
+            ),
+        )
 
     def read_token(self) -> str:
         """Return the token; empty if there is none. A file is read anew each time.

@@ -1,10 +1,10 @@
 """Connect to a node: for the control plane's own questions, and for the data plane.
 
 Strategy: a connection begins here, with the handshake (AUTH, HELLO) in plain
-trio, where errors can be told apart and said. A pipeline's connection is then
-handed to the engine as a bare socket; the control plane's own ones are asked a
-few questions and closed. Names are resolved anew at every connect, so nodes may
-change their addresses.
+trio, where errors can be told apart and said; the handshake of TLS comes before it. A
+pipeline's connection is then handed to the engine, as a bare socket and its TLS; the
+control plane's own ones are asked a few questions and closed. Names are resolved anew at
+every connect, so nodes may change their addresses.
 
 Cost: one connection per refresh of the map, and one per node and lane.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -21,9 +22,13 @@ import hiredis
 import trio
 
 from proxy.cluster.addresses import Address
+from proxy.control.secure_stream import SecureStream
+from proxy.dataplane.cipher import Cipher
 from proxy.errors import BackendProtocolError, BackendRefused, BackendUnavailable
 from proxy.resp.decode import ReplyReader, Value, error_text
 from proxy.resp.encode import encode_command
+from proxy.tls.failures import Cause, words_about_node
+from proxy.tls.sides import NodeTls
 
 RECEIVE_BYTES = 64 * 1024
 
@@ -64,9 +69,13 @@ class NodeConnection:
         address: Where it leads to.
     """
 
-    def __init__(self, stream: trio.SocketStream, address: Address) -> None:
+    def __init__(
+        self, stream: trio.SocketStream | SecureStream, address: Address, tls: NodeTls
+    ) -> None:
         self.address = address
         self._stream = stream
+        self._tls = tls
+        self._is_released = False
         self._reader = ReplyReader()
 
     @classmethod
@@ -74,6 +83,7 @@ class NodeConnection:
         cls,
         address: Address,
         credentials: Credentials,
+        tls: NodeTls,
         *,
         resp: int = 2,
         database: int = 0,
@@ -101,19 +111,43 @@ class NodeConnection:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PATH_MS)
-            connection = cls(stream, address)
+            wrapped = tls.wrap(address.host)
+            secured = stream if wrapped is None else SecureStream(stream, wrapped)
+            connection = cls(secured, address, tls)
             try:
+                await connection._secure()
                 await connection._shake_hands(credentials, resp)
                 for command in (*(((b"SELECT", b"%d" % database),) if database else ()), *setup):
                     await connection._insist(*command, is_final=True)
             except BaseException:
-                await trio.aclose_forcefully(stream)
+                stream.socket.close()
                 raise
             return connection
         raise BackendUnavailable(
             f"no connection to {address} within {connect_timeout_s:g} s (connect_timeout_s)",
             sent=False,
         )
+
+    async def _secure(self) -> None:
+        """Complete the handshake of TLS, if it is spoken."""
+        if not isinstance(self._stream, SecureStream):
+            return
+        try:
+            await self._stream.shake_hands()
+        except (ssl.SSLError, trio.BrokenResourceError) as problem:
+            raise self._without_tls(problem, sent=False) from None
+        except trio.Cancelled:
+            self._tls.handshakes.note(Cause.TIMEOUT)
+            raise
+        self._tls.handshakes.note(None)
+
+    def _without_tls(self, problem: Exception, *, sent: bool) -> BackendUnavailable:
+        """Count that TLS failed, and return it in words."""
+        cause = Cause.of(problem)
+        self._tls.handshakes.note(cause)
+        kernels = problem.__cause__
+        words = words_about_node(cause, kernels if isinstance(kernels, OSError) else problem)
+        return BackendUnavailable(f"{self.address}: {words}", sent=sent)
 
     async def _shake_hands(self, credentials: Credentials, resp: int) -> None:
         words = credentials.words
@@ -160,19 +194,30 @@ class NodeConnection:
             raise BackendUnavailable(
                 f"lost the connection to {self.address}: {problem.__cause__ or problem}", sent=True
             ) from None
+        except ssl.SSLError as problem:
+            # In TLS 1.3 a node that does not like our certificate says so only now.
+            raise self._without_tls(problem, sent=True) from None
         return replies
 
-    def detach(self) -> int:
-        """Give up the socket and return its descriptor; the caller closes it."""
-        return self._stream.socket.detach()
+    def detach(self) -> tuple[int, Cipher | None]:
+        """Give up the socket and return its descriptor and its TLS; the caller closes it."""
+        wrapped = self._stream.wrapped if isinstance(self._stream, SecureStream) else None
+        cipher = None if wrapped is None else Cipher(*wrapped, is_open=True)
+        return self._stream.socket.detach(), cipher
+
+    def release(self) -> trio.SocketStream | SecureStream:
+        """Give up the connection and return its stream; the caller closes it."""
+        self._is_released = True
+        return self._stream
 
     def close(self) -> None:
         """Close the connection at once, also while another task waits for it."""
-        self._stream.socket.close()
+        if not self._is_released:
+            self._stream.socket.close()
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await trio.aclose_forcefully(self._stream)
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -25,6 +25,7 @@ from proxy.control.retry import backoff_s
 from proxy.errors import BackendProtocolError, BackendUnavailable
 from proxy.resp.decode import Value, error_text
 from proxy.resp.encode import error
+from proxy.tls.sides import NodeTls
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class Doorman:
         *,
         topology: Callable[[], Topology | None],
         suspect: Callable[[], None],
+        tls: NodeTls,
         connect_timeout_s: float,
         timeout_s: float,
     ) -> None:
@@ -59,6 +61,7 @@ class Doorman:
         self.timeout_s = timeout_s
         self._topology = topology
         self._suspect = suspect
+        self._tls = tls
         self.connect_timeout_s = connect_timeout_s
         self._connection: NodeConnection | None = None
         self._lock = trio.Lock()
@@ -146,7 +149,10 @@ class Doorman:
     async def _connected(self, attempts: int) -> NodeConnection:
         if self._connection is None:
             self._connection = await NodeConnection.open(
-                self._place(attempts), Credentials(), connect_timeout_s=self.connect_timeout_s
+                self._place(attempts),
+                Credentials(),
+                self._tls,
+                connect_timeout_s=self.connect_timeout_s,
             )
         return self._connection
 

@@ -28,6 +28,7 @@ from proxy.control.private import IDLE_S, PrivateConnection, PrivateConnections
 from proxy.control.retry import backoff_s
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
+from proxy.dataplane.cipher import Cipher
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane, Pipeline
 from proxy.errors import BackendProtocolError, BackendRefused, BackendUnavailable, LimitReached
@@ -223,7 +224,7 @@ class Pools:
                     return
                 self._revive(pipeline.lane)
                 try:
-                    fd = await self._connect(pipeline.lane, address)
+                    fd, cipher = await self._connect(pipeline.lane, address)
                 except (BackendUnavailable, BackendProtocolError) as problem:
                     if attempts == 0:
                         self.notices.unreachable(address, str(problem))
@@ -238,7 +239,7 @@ class Pools:
                 if pipeline.lane not in self._lanes:
                     os.close(fd)
                     return
-                self._engine.attach(pipeline, fd)
+                self._engine.attach(pipeline, fd, cipher)
                 self._watcher.nodes.reached(address)
                 self.notices.connected(address)
         finally:
@@ -270,8 +271,8 @@ class Pools:
                 )
         self.on_refused(lane, problem)
 
-    async def _connect(self, lane: Lane, address: Address) -> int:
-        """Return the socket of a new connection as this lane's have to be."""
+    async def _connect(self, lane: Lane, address: Address) -> tuple[int, Cipher | None]:
+        """Return the socket and the TLS of a new connection as this lane's have to be."""
         key = key_of(lane)
         listener = self._listeners.get(lane)
         if listener is not None:
@@ -313,7 +314,7 @@ class Pools:
             await connection.aclose()
             raise BackendRefused(str(address), str(number).encode())
         self._engine.drop(pipeline)
-        self._engine.attach(pipeline, connection.detach())
+        self._engine.attach(pipeline, *connection.detach())
         return b"%d" % number
 
     async def _open_connection(self, key: LaneKey, address: Address) -> NodeConnection:
@@ -322,6 +323,7 @@ class Pools:
             return await NodeConnection.open(
                 address,
                 self.credentials if key.credentials is None else key.credentials,
+                self._watcher.tls,
                 resp=key.resp,
                 database=key.database,
                 setup=key.setup,
@@ -362,9 +364,9 @@ class Pools:
         key = replace(key_of(like), setup=())
         private = self.private.take_idle(key, node.address)
         if private is None:
-            fd = (await self._open_connection(key, node.address)).detach()
+            fd, cipher = (await self._open_connection(key, node.address)).detach()
             number = self._routes.number(node.address)
-            private = self.private.add(like, number, node.address, fd)
+            private = self.private.add(like, number, node.address, fd, cipher)
         try:
             yield private
         finally:

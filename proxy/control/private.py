@@ -17,6 +17,7 @@ import trio
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Topology
+from proxy.dataplane.cipher import Cipher
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import split_frames
 from proxy.dataplane.lane import Lane, Pipeline
@@ -165,11 +166,13 @@ class PrivateConnections:
                 return private
         return None
 
-    def add(self, lane: Lane, node: int, address: Address, fd: int) -> PrivateConnection:
-        """Make one of a socket that is connected and has shaken hands."""
+    def add(
+        self, lane: Lane, node: int, address: Address, fd: int, cipher: Cipher | None
+    ) -> PrivateConnection:
+        """Make one of a socket, and its TLS, that is connected and has shaken hands."""
         pipeline = Pipeline(lane, node)
         private = PrivateConnection(self._engine, pipeline, address)
-        self._engine.attach(pipeline, fd)
+        self._engine.attach(pipeline, fd, cipher)
         self._in_use.add(private)
         return private
 

@@ -144,6 +144,7 @@ class Pulse:
         return await NodeConnection.open(
             address,
             watcher.credentials,
+            watcher.tls,
             # What takes longer than an interval is a miss in any case.
             connect_timeout_s=min(watcher.timeout_s, self._pause_s()),
         )

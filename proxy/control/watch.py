@@ -31,6 +31,7 @@ from proxy.cluster.topology import (
 from proxy.control.connection import Credentials, NodeConnection, expect_bytes
 from proxy.control.node_log import NodeLog
 from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.tls.sides import NodeTls
 
 log = structlog.get_logger()
 
@@ -48,7 +49,12 @@ CHANGES_TOLD = 4  # in one line of the log
 
 
 async def read_view(
-    address: Address, credentials: Credentials, address_map: AddressMap, *, timeout_s: float
+    address: Address,
+    credentials: Credentials,
+    tls: NodeTls,
+    address_map: AddressMap,
+    *,
+    timeout_s: float,
 ) -> Topology:
     """Return the map as one node sees it, with the addresses to use from here.
 
@@ -59,7 +65,7 @@ async def read_view(
     """
     with trio.move_on_after(timeout_s):
         async with await NodeConnection.open(
-            address, credentials, connect_timeout_s=timeout_s
+            address, credentials, tls, connect_timeout_s=timeout_s
         ) as connection:
             nodes, slots, info = await connection.ask_all(
                 [("CLUSTER", "NODES"), ("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")]
@@ -125,6 +131,7 @@ class Watcher:
         *,
         seeds: Sequence[Address],
         credentials: Credentials,
+        tls: NodeTls,
         address_map: AddressMap,
         on_change: Callable[[Topology], None],
         on_moved: Callable[[int, Address], None],
@@ -140,6 +147,7 @@ class Watcher:
         self.failed_refreshes = 0
         self.seeds = tuple(seeds)
         self.credentials = credentials
+        self.tls = tls
         self._address_map = address_map
         self._on_change = on_change
         self._on_moved = on_moved
@@ -198,7 +206,7 @@ class Watcher:
             for address in self.nodes.away:
                 try:
                     async with await NodeConnection.open(
-                        address, self.credentials, connect_timeout_s=self.timeout_s
+                        address, self.credentials, self.tls, connect_timeout_s=self.timeout_s
                     ):
                         self.nodes.reached(address)
                 except (BackendUnavailable, BackendProtocolError) as problem:
@@ -246,7 +254,11 @@ class Watcher:
             nonlocal views
             try:
                 view = await read_view(
-                    address, self.credentials, self._address_map, timeout_s=self.timeout_s
+                    address,
+                    self.credentials,
+                    self.tls,
+                    self._address_map,
+                    timeout_s=self.timeout_s,
                 )
             except (BackendUnavailable, BackendProtocolError) as problem:
                 self._silent[address] = trio.current_time()

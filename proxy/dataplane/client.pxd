@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 
 from proxy.dataplane.allowance cimport Allowance
 from proxy.dataplane.buffer cimport Buffer
+from proxy.dataplane.cipher cimport Cipher
 from proxy.dataplane.frames cimport RequestScanner
 from proxy.dataplane.lane cimport Lane
 from proxy.dataplane.request cimport Request
@@ -36,6 +37,7 @@ cdef enum ReplyMode:
 cdef class Client:
     cdef readonly uint64_t id
     cdef int fd                        # GONE once closed; OWN: a request of the proxy's own
+    cdef readonly Cipher cipher        # None: it speaks without TLS
     cdef object engine                 # closes it
     cdef readonly Lane lane
     cdef object on_done                # OWN only: takes the reply
@@ -66,10 +68,6 @@ cdef class Client:
     cdef bint is_admitted              # its next request has been paid for, and had to wait
     cdef bint is_careful               # gated, or it has an allowance
     cdef double over_since             # output over the soft limit since then; 0: it is not
-    cdef double gated_at               # since when
-    cdef readonly bint is_unix         # it came by a Unix socket
-    cdef readonly str told_address     # as whoever passes it on says; None: as its socket does
-    cdef readonly str told_local_address
     cdef readonly bint leaves_at_end            # closed as soon as it sends nothing more, whatever it waits for
     cdef public bint may_idle          # idle_timeout_s is not for it
     cdef public int reply_mode

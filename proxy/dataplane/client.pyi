@@ -2,6 +2,7 @@
 
 # For the type checker only: the compiled class keeps any object as ``state`` and imports nothing.
 from proxy.dataplane.allowance import Allowance
+from proxy.dataplane.cipher import Cipher
 from proxy.dataplane.lane import Lane
 from proxy.sessions.state import ClientState
 
@@ -27,6 +28,10 @@ class Client:
     @property
     def id(self) -> int:
         """Number of the connection; never given twice by one engine."""
+
+    @property
+    def cipher(self) -> Cipher | None:
+        """Its TLS; None: it speaks without, or is gone."""
 
     @property
     def lane(self) -> Lane:
@@ -91,18 +96,6 @@ class Client:
     @property
     def fd_number(self) -> int:
         """Number of its socket, -1 once closed."""
-
-    @property
-    def is_unix(self) -> bool:
-        """Whether it came by a Unix socket."""
-
-    @property
-    def told_address(self) -> str | None:
-        """Its address as whoever passed it on has told; None: nobody has."""
-
-    @property
-    def told_local_address(self) -> str | None:
-        """Where it connected to, as whoever passed it on has told."""
 
     @property
     def address(self) -> str:

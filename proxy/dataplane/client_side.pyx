@@ -1,29 +1,26 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""What clients send and get: read and route, write.
+"""What clients send: read and route.
 
 Strategy: one ``recv`` for each ready client and tick, so that no client keeps
 the others waiting; what it brought is routed from where it lies, and only the
-rest of a cut frame is kept. EPOLLOUT is armed only while the kernel would not
-take more, EPOLLIN taken away only when a stopped client sends nevertheless: on
-the hot road a request costs no epoll_ctl.
+rest of a cut frame is kept. EPOLLIN is taken away only when a stopped client sends
+nevertheless: on the hot road a request costs no epoll_ctl.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
 
 from proxy.dataplane.allowance cimport Allowance
-from proxy.dataplane.buffer cimport Buffer
-from proxy.dataplane.client cimport STALL_OUTPUT, STALL_RATE
+from proxy.dataplane.cipher cimport Cipher
+from proxy.dataplane.client cimport STALL_RATE
 from proxy.dataplane.frames cimport (
     ARGUMENT_TOO_LONG, BROKEN, FRAME_TOO_LONG, INLINE, LINE_TOO_LONG, MORE, NOT_A_BULK,
     TOO_MANY_ARGUMENTS, WHOLE, Scan)
 from proxy.dataplane.frames import FAULTS
-from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, recv, send
-from proxy.dataplane.gather cimport Gather
+from proxy.dataplane.kernel cimport MSG_DONTWAIT, recv
 from proxy.dataplane.lane cimport Lane
 from proxy.dataplane.meter cimport (
-    ARGUMENT_LIMIT, ARGUMENT_LIMIT_BYTES, CLIENT_OUTPUT_LIMIT_BYTES, CLIENT_OUTPUT_SOFT_BYTES,
-    CLIENT_OUTPUT_SOFT_S, INLINE_LIMIT_BYTES, MEMORY_LIMIT_BYTES, REQUEST_LIMIT_BYTES)
-from proxy.dataplane.request cimport ANSWERED, Request
+    ARGUMENT_LIMIT, ARGUMENT_LIMIT_BYTES, INLINE_LIMIT_BYTES, MEMORY_LIMIT_BYTES,
+    REQUEST_LIMIT_BYTES)
 from proxy.dataplane.restraint cimport ADMITTED, REFUSED, STOPPED, Verdict
 from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, READ_AHEAD_BYTES
 
@@ -33,10 +30,13 @@ cdef enum:
     STRANGER_ARGUMENT_BYTES = 16384
     # A frame may come to its end although memory has run out; a longer one is cut off.
     SMALL_FRAME_BYTES = 64 * 1024
+    # How the first bytes of a client begin that speaks TLS.
+    TLS_HANDSHAKE = 22
+    TLS_MAJOR = 3
 
 
-cdef class ClientSide(Doorway):
-    """The part of an engine that reads requests and writes replies."""
+cdef class ClientSide(ClientOutput):
+    """The part of an engine that reads requests."""
 
     def __cinit__(self, *args, **kwargs):
         self.scanner = RequestScanner()
@@ -55,35 +55,6 @@ cdef class ClientSide(Doorway):
         """Send the client's further requests on another lane; it has none in flight."""
         client.lane = lane
 
-    def push(self, Client client, bytes frame):
-        """Write a frame that answers no request, behind all replies that have come so far.
-
-        One that waits for an earlier reply is not overtaken, nor is a split command of which
-        a part has come: a client that keeps what it read must hear later that it has changed.
-        """
-        cdef Request request, behind = None
-        cdef Request news
-        if client.fd < 0 or client.is_closing:
-            return
-        if self.shower is not None:
-            frame = self.shower.show_push(frame)
-        request = client.head
-        while request is not None:
-            if request.state == ANSWERED or (
-                    isinstance(request, Gather) and
-                    (<Gather>request).open_parts < <Py_ssize_t>len((<Gather>request).parts)):
-                behind = request
-            request = request.next_in_client
-        if behind is None:
-            client.output.append(frame, len(frame))
-        else:
-            news = Request.__new__(Request)
-            news.state = ANSWERED
-            news.keep_reply(frame, len(frame))
-            client.insert(news, behind)
-        self.mark_dirty(client)
-        self.wake()
-
     def resume(self, Client client):
         """Let a client go on whose state a hook has changed."""
         self.mark_resuming(client)
@@ -98,7 +69,9 @@ cdef class ClientSide(Doorway):
         if client.stall or client.is_closing:
             client.reads = False
             return self._watch_client(client)
-        if client.input.end == client.input.start:
+        if client.cipher is not None:
+            received = self._receive_requests(client)
+        elif client.input.end == client.input.start:
             received = recv(client.fd, self.inbox, INBOX_BYTES, MSG_DONTWAIT)
             if received > 0:
                 client.last_active_s = self.now
@@ -133,6 +106,40 @@ cdef class ClientSide(Doorway):
             return self._close_client(client, "")
         return 0
 
+    cdef ssize_t _receive_requests(self, Client client) except -2:
+        """Read and route requests that come over TLS, or go on with its handshake.
+
+        Returns:
+            What ``recv`` would have; 1 for a client that is gone.
+        """
+        cdef Cipher cipher = client.cipher
+        cdef bint was_open = cipher.is_open
+        cdef Py_ssize_t taken
+        cdef ssize_t received
+        if not was_open and not self.may_go_on():
+            return 1
+        received = cipher.receive(client.fd, self.inbox, INBOX_BYTES)
+        if cipher.waits():
+            self.mark_dirty(client)
+        if cipher.is_open and not was_open:
+            self.end_handshake(client)
+        if received < 0:
+            return received
+        if received > 0:
+            client.last_active_s = self.now
+            client.bytes_in += received
+            self.meter.client_bytes_in += received
+            if client.input.end == client.input.start:
+                taken = self._consume(client, self.inbox, received)
+                if client.fd >= 0 and taken < received:
+                    client.input.append(self.inbox + taken, received - taken)
+            else:
+                client.input.append(self.inbox, received)
+                self._resume(client)
+        if client.fd >= 0 and cipher.failure is not None:
+            self._close_client(client, "")
+        return 0 if client.fd >= 0 and (received == 0 or cipher.has_ended) else 1
+
     cdef int _resume(self, Client client) except -1:
         """Consume what was read before, and read on."""
         cdef Py_ssize_t taken
@@ -158,6 +165,10 @@ cdef class ClientSide(Doorway):
         cdef Scan found
         cdef Verdict verdict
         self.look_at_memory()
+        if data[0] == TLS_HANDSHAKE and length > 1 and data[1] == TLS_MAJOR and \
+                client.commands == 0:
+            self._fail_protocol(client, "TLS", 0)
+            return length
         while at < length and client.stall == 0 and not client.is_closing:
             found = scanner.scan(data + at, length - at)
             if client.is_careful:
@@ -302,72 +313,4 @@ cdef class ClientSide(Doorway):
         self.meter.protocol_errors += 1
         self.answer_now(client, self.control.protocol_error(fault, bytes([<unsigned char>got])))
         client.is_closing = True
-        return 0
-
-    # ---- replies out -------------------------------------------------------------
-
-    cdef int _write_client(self, Client client) except -1:
-        cdef Buffer output = client.output
-        cdef Py_ssize_t waiting
-        cdef ssize_t written
-        while output.end > output.start:
-            written = send(client.fd, output.data + output.start, output.end - output.start,
-                           MSG_NOSIGNAL | MSG_DONTWAIT)
-            if written < 0:
-                if errno != EAGAIN and errno != EINTR:
-                    return self._close_client(client, "")
-                break
-            client.bytes_out += written
-            self.meter.client_bytes_out += written
-            output.take(written)
-        # What waits for an earlier reply will be output as soon as that has come.
-        waiting = output.end - output.start + client.kept_bytes
-        if waiting > self.client_output_limit_bytes:
-            self.meter.by_limit[CLIENT_OUTPUT_LIMIT_BYTES] += 1
-            return self._close_client(client, "output over limits.client_output_limit_bytes")
-        if waiting > client.output_allowance:
-            self.meter.by_limit[CLIENT_OUTPUT_SOFT_BYTES] += not client.stall & STALL_OUTPUT
-            client.stall |= STALL_OUTPUT
-            self.has_slow_readers = True
-            if client.over_since == 0 and not client.may_idle:
-                client.over_since = self.now
-        if output.end > output.start:
-            if not client.wants_write:
-                client.wants_write = True
-                self._watch_client(client)
-        elif client.wants_write:
-            client.output_allowance = self.client_output_soft_bytes
-            client.over_since = 0
-            client.wants_write = False
-            self._watch_client(client)
-        if client.stall & STALL_OUTPUT and waiting <= self.client_output_soft_bytes // 2:
-            client.stall &= ~STALL_OUTPUT
-            client.output_allowance = self.client_output_soft_bytes
-            if client.stall == 0:
-                self.mark_resuming(client)
-        return self._close_if_done(client)
-
-    cdef int look_at_reader(self, Client client) except -1:
-        """See to a client that does not read: let it send on, or send it away."""
-        cdef Py_ssize_t waiting = client.output.end - client.output.start + client.kept_bytes
-        if waiting <= self.client_output_soft_bytes:
-            client.over_since = 0
-        elif client.over_since and self.client_output_soft_s > 0:
-            if self.now - client.over_since > self.client_output_soft_s:
-                self.meter.by_limit[CLIENT_OUTPUT_SOFT_S] += 1
-                return self._close_client(client, "output over limits.client_output_soft_bytes "
-                                          "for limits.client_output_soft_s")
-            self.has_slow_readers = True
-        if client.stall & STALL_OUTPUT:
-            # Redis keeps what a client does not read. One that sends its whole pipeline
-            # before it reads would wait for us as we wait for it: let it send on.
-            # Not if it waits for a node: nothing is gained by taking more from it then.
-            if client.bytes_out == client.output_moved and \
-                    client.output.end > client.output.start:
-                client.output_allowance += self.client_output_soft_bytes
-                client.stall &= ~STALL_OUTPUT
-                self.mark_resuming(client)
-            else:
-                self.has_slow_readers = True
-            client.output_moved = client.bytes_out
         return 0

@@ -2,7 +2,7 @@
 """C face of farewell.pyx."""
 
 from proxy.dataplane.client cimport Client
-from proxy.dataplane.node_side cimport NodeSide
+from proxy.dataplane.handshakes cimport Handshakes
 
 
 cdef class Leaver:
@@ -12,13 +12,10 @@ cdef class Leaver:
     cdef Py_ssize_t room            # bytes that it may still send
 
 
-cdef class Farewell(NodeSide):
+cdef class Farewell(Handshakes):
     cdef dict by_id                 # clients
     cdef dict leavers               # by descriptor
-    cdef dict strangers             # clients that must log in, by id, from the longest on
-    cdef bint is_draining
     cdef public Py_ssize_t leaving_limit
-    cdef public double login_timeout_s
 
     cdef int _watch_client(self, Client client) except -1
     cdef int _close_if_done(self, Client client) except -1
@@ -27,5 +24,4 @@ cdef class Farewell(NodeSide):
     cdef int _see_off(self, int fd, double heard_at) except -1
     cdef int _hear_out(self, Leaver leaver) except -1
     cdef int _look_after_leavers(self) except -1
-    cdef int _look_after_strangers(self) except -1
     cdef int _let_leave(self, Leaver leaver) except -1

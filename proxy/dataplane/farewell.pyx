@@ -37,13 +37,12 @@ cdef class Leaver:
     """A connection that has been told everything, until it has heard it."""
 
 
-cdef class Farewell(NodeSide):
+cdef class Farewell(Handshakes):
     """The part of an engine that sends clients away."""
 
     def __cinit__(self, *args, **kwargs):
         self.by_id = {}
         self.leavers = {}
-        self.strangers = {}
         self.leaving_limit = 1024
 
     # ---- what the control plane sets ------------------------------------------
@@ -51,7 +50,6 @@ cdef class Farewell(NodeSide):
     def drain(self):
         """Take no more requests; each client is closed when it has what it asked for."""
         cdef Client client
-        self.is_draining = True
         for client in self.by_id.values():
             client.is_closing = True
             self.mark_dirty(client)
@@ -68,14 +66,6 @@ cdef class Farewell(NodeSide):
             self._watch_client(client)
         elif client.fd >= 0 and leaves_at_end:
             self.close_client(client)
-
-    def expect_login(self, Client client):
-        """Note that a client has to log in from now on, or need not any more."""
-        if client.gated:
-            client.gated_at = self.now
-            self.strangers[client.id] = client
-        else:
-            self.strangers.pop(client.id, None)
 
     def close_client(self, Client client, str reason=""):
         """Close a client's connection now; replies it has not read are lost."""
@@ -102,10 +92,15 @@ cdef class Farewell(NodeSide):
         """Close a client that wants no more, once everything it asked for is written."""
         if not (client.is_closing or client.saw_end) or client.head is not None:
             return 0
-        if client.output.end > client.output.start:
+        if client.output.end > client.output.start or \
+                (client.cipher is not None and client.cipher.waits()):
             return 0
         if client.saw_end and (client.stall or client.is_resuming) and not client.is_closing:
             return 0
+        if client.cipher is not None and client.cipher.is_open:
+            client.cipher.part(client.fd)
+        elif client.cipher is not None:
+            return self._close_client(client, "")
         if client.saw_end:
             self._doom(client.fd)
         else:
@@ -115,15 +110,21 @@ cdef class Farewell(NodeSide):
     cdef int _close_client(self, Client client, str reason) except -1:
         if client.fd < 0:
             return 0
-        self._doom(client.fd)
+        if client.cipher is None or client.cipher.is_open:
+            if client.cipher is not None:
+                client.cipher.part(client.fd)
+            self._doom(client.fd)
+        else:
+            # It is told what was wrong with its handshake, and may be sending on meanwhile.
+            reason = self.end_handshake(client) or reason
+            client.cipher.part(client.fd)
+            self._see_off(client.fd, self.now)
         return self._forget(client, reason)
 
     cdef int _forget(self, Client client, str reason) except -1:
         """Let go of a client whose descriptor somebody else closes."""
         client.fd = GONE
         del self.by_id[client.id]
-        if client.gated:
-            self.strangers.pop(client.id, None)
         self.in_flight -= client.in_flight
         self.meter.left_pieces += client.in_flight
         if self.watched:
@@ -131,17 +132,8 @@ cdef class Farewell(NodeSide):
         client.orphan()
         client.input.clear()
         client.output.clear()
+        client.cipher = None
         self.control.closed(client, reason)
-        return 0
-
-    cdef int _look_after_strangers(self) except -1:
-        """Close those who have not logged in for too long."""
-        cdef Client client
-        for client in list(self.strangers.values()):
-            if self.now - client.gated_at <= self.login_timeout_s:
-                break  # the others have come later
-            self.meter.note_limit("login_timeout_s")
-            self._close_client(client, "not logged in within clients.login_timeout_s")
         return 0
 
     # ---- the end of its connection ------------------------------------------------

@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from proxy.dataplane.buffer cimport Buffer
+from proxy.dataplane.cipher cimport Cipher
 from proxy.dataplane.frames cimport ReplyScanner
 from proxy.dataplane.request cimport Request
 
@@ -12,6 +13,7 @@ cdef class Pipeline:
     cdef readonly int node             # index of the node it leads to
     cdef readonly int fd               # -1 while there is no connection
     cdef bint takes                    # it has one, and its node is not given up
+    cdef readonly Cipher cipher        # None while there is no connection, or none with TLS
     cdef readonly Lane lane
     cdef Request sent_head, sent_tail  # wholly written, waiting for replies
     cdef Request unsent_head, unsent_tail

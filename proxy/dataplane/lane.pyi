@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from proxy.dataplane.cipher import Cipher
+
 class Pipeline:
     """One queue to one node, and the number of its socket while it has one."""
 
@@ -20,6 +22,10 @@ class Pipeline:
     @property
     def fd(self) -> int:
         """Its socket; -1 while there is no connection."""
+
+    @property
+    def cipher(self) -> Cipher | None:
+        """The TLS of its connection; None: it has none."""
 
     @property
     def lane(self) -> Lane:

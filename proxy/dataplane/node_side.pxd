@@ -16,6 +16,7 @@ cdef class NodeSide(Sockets):
     cdef readonly uint64_t pushes_dropped
 
     cdef int _read_pipeline(self, Pipeline pipeline) except -1
+    cdef ssize_t _receive_replies(self, Pipeline pipeline) except -2
     cdef Py_ssize_t _take_replies(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
     cdef int _take_push(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
     cdef int _take_leading(self, Request request, const char* data, Py_ssize_t length) except -1

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from proxy.dataplane.cipher import Cipher
 from proxy.dataplane.lane import Pipeline
 from proxy.dataplane.request import Request
 from proxy.dataplane.sockets import Sockets
@@ -19,10 +20,13 @@ class NodeSide(Sockets):
     def pushes_dropped(self) -> int:
         """Push frames of nodes that nobody had asked for."""
 
-    def attach(self, pipeline: Pipeline, fd: int) -> None:
+    def attach(self, pipeline: Pipeline, fd: int, cipher: Cipher | None = None) -> None:
         """Give a pipeline its connection: connected, authenticated, non-blocking.
 
         The engine owns ``fd`` from here on, and closes it.
+
+        Args:
+            cipher: Its TLS, with the handshake done; None: it has none.
         """
 
     def drop(self, pipeline: Pipeline) -> None:

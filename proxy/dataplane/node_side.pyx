@@ -9,14 +9,15 @@ what was never written is known exactly.
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from proxy.dataplane.buffer cimport Buffer
+from proxy.dataplane.cipher cimport Cipher
 from proxy.dataplane.frames cimport BROKEN, WHOLE, ReplyScanner, Scan
 from proxy.dataplane.histogram cimport add_time
 from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, recv, send, sendmsg
 from proxy.dataplane.meter cimport NODE_IN_FLIGHT_LIMIT, REPLY_LIMIT_BYTES
-from proxy.dataplane.recovery cimport lacks_script
+from proxy.dataplane.recovery cimport is_refusal, lacks_script
 from proxy.dataplane.request cimport ANSWERED, Block, Request
 from proxy.dataplane.sockets cimport CUT_BYTES, INBOX_BYTES, OUTBOX_BYTES, READ_AHEAD_BYTES
 
@@ -28,26 +29,6 @@ cdef bytes ASKING_FRAME = b"*1\r\n$6\r\nASKING\r\n"
 cdef const char* ASKING = ASKING_FRAME
 cdef Py_ssize_t LARGEST = <Py_ssize_t>(~(<size_t>0) >> 1)
 cdef Py_ssize_t ASKING_BYTES = len(ASKING_FRAME)
-
-
-cdef bint is_refusal(const char* data, Py_ssize_t length) noexcept:
-    """Whether an error reply says that the command was not run and where it might be."""
-    if length < 8:
-        return False
-    if data[1] == b"M":
-        return memcmp(data, b"-MOVED ", 7) == 0 or \
-            (length > 12 and memcmp(data, b"-MASTERDOWN ", 12) == 0)
-    if data[1] == b"A":
-        return memcmp(data, b"-ASK ", 5) == 0
-    if data[1] == b"T":
-        return length > 10 and memcmp(data, b"-TRYAGAIN ", 10) == 0
-    if data[1] == b"C":
-        return length > 13 and memcmp(data, b"-CLUSTERDOWN ", 13) == 0
-    if data[1] == b"L":
-        return length > 9 and memcmp(data, b"-LOADING ", 9) == 0
-    if data[1] == b"R":
-        return length > 10 and memcmp(data, b"-READONLY ", 10) == 0
-    return False
 
 
 cdef class NodeSide(Sockets):
@@ -62,13 +43,17 @@ cdef class NodeSide(Sockets):
     def node_in_flight_limit(self, Py_ssize_t limit):
         self.most_in_flight = limit if limit > 0 else LARGEST
 
-    def attach(self, Pipeline pipeline, int fd):
+    def attach(self, Pipeline pipeline, int fd, Cipher cipher=None):
         """Give a pipeline its connection: connected, authenticated, non-blocking.
 
         The engine owns ``fd`` from here on, and closes it.
+
+        Args:
+            cipher: Its TLS, with the handshake done; None: it has none.
         """
         pipeline.fd = fd
         pipeline.takes = pipeline.node not in self.hopeless
+        pipeline.cipher = cipher
         pipeline.heard_at = self.now
         self._own(fd, pipeline)
         self._add(fd)
@@ -116,7 +101,9 @@ cdef class NodeSide(Sockets):
         cdef Py_ssize_t room, taken
         cdef Buffer input = pipeline.input
         self.heard = self.meter.node(pipeline.node)
-        if input.end == input.start:
+        if pipeline.cipher is not None:
+            received = self._receive_replies(pipeline)
+        elif input.end == input.start:
             received = recv(pipeline.fd, self.inbox, INBOX_BYTES, MSG_DONTWAIT)
             if received > 0:
                 taken = self._take_replies(pipeline, self.inbox, received)
@@ -145,6 +132,30 @@ cdef class NodeSide(Sockets):
         elif received == 0 or (errno != EAGAIN and errno != EINTR):
             return self._close_pipeline(pipeline)
         return 0
+
+    cdef ssize_t _receive_replies(self, Pipeline pipeline) except -2:
+        """Read and hand out replies that come over TLS; return how many bytes they were."""
+        cdef Cipher cipher = pipeline.cipher
+        cdef Buffer input = pipeline.input
+        cdef Py_ssize_t taken
+        cdef ssize_t received = cipher.receive(pipeline.fd, self.inbox, INBOX_BYTES)
+        if cipher.waits() and not pipeline.is_dirty:
+            pipeline.is_dirty = True
+            self.dirty_pipelines.append(pipeline)
+        if received <= 0:
+            return received
+        if input.end == input.start:
+            taken = self._take_replies(pipeline, self.inbox, received)
+            if pipeline.fd >= 0 and taken < received:
+                input.append(self.inbox + taken, received - taken)
+        else:
+            input.append(self.inbox, received)
+            taken = self._take_replies(pipeline, input.data + input.start, input.end - input.start)
+            if pipeline.fd >= 0:
+                input.take(taken)
+        if pipeline.fd >= 0 and (cipher.has_ended or cipher.failure is not None):
+            self._close_pipeline(pipeline)
+        return received
 
     cdef Py_ssize_t _take_replies(self, Pipeline pipeline, const char* data,
                                   Py_ssize_t length) except -1:
@@ -262,6 +273,9 @@ cdef class NodeSide(Sockets):
         cdef Py_ssize_t room
         cdef CNode* node = self.meter.node(pipeline.node)
         cdef uint64_t requests = pipeline.requests
+        if pipeline.cipher is not None and not pipeline.cipher.flush(pipeline.fd) and \
+                errno != EAGAIN:
+            return self._close_pipeline(pipeline)
         while pipeline.unsent_head is not None:
             count = 0
             used = total = 0
@@ -311,7 +325,9 @@ cdef class NodeSide(Sockets):
                 request = request.next_in_pipeline
             if count == 0:
                 break
-            if count == 1:
+            if pipeline.cipher is not None:
+                written = pipeline.cipher.send_pieces(pipeline.fd, pieces, count)
+            elif count == 1:
                 written = send(pipeline.fd, pieces[0].iov_base, pieces[0].iov_len,
                                MSG_NOSIGNAL | MSG_DONTWAIT)
             else:
@@ -342,12 +358,14 @@ cdef class NodeSide(Sockets):
                 pipeline.mark_sent(self.now)
             if not all_written:
                 is_full = False
-                break
-            if is_full:
+                if pipeline.cipher is None or pipeline.cipher.waits():
+                    break
+            elif is_full:
                 break
         node.requests += pipeline.requests - requests
         pipeline.lane.requests += pipeline.requests - requests
-        if pipeline.unsent_head is not None and not is_full:
+        if (pipeline.unsent_head is not None and not is_full) or \
+                (pipeline.cipher is not None and pipeline.cipher.waits()):
             if not pipeline.wants_write:
                 pipeline.wants_write = True
                 self._watch(pipeline.fd, True, True)
@@ -368,6 +386,9 @@ cdef class NodeSide(Sockets):
         return 0
 
     cdef int _close_pipeline(self, Pipeline pipeline, bint on_purpose=False) except -1:
+        if pipeline.cipher is not None:
+            pipeline.cipher.part(pipeline.fd)
+            pipeline.cipher = None
         self._doom(pipeline.fd)
         pipeline.wants_write = False
         return self.lost(pipeline, on_purpose)

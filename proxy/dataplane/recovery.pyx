@@ -32,6 +32,26 @@ cdef bytes NO_SCRIPT_IN_SHORT = b"-NOSCRIPT No matching script.\r\n"
 cdef bytes NO_FUNCTION = b"-ERR Function not found\r\n"
 
 
+cdef bint is_refusal(const char* data, Py_ssize_t length) noexcept:
+    """Whether an error reply says that the command was not run and where it might be."""
+    if length < 8:
+        return False
+    if data[1] == b"M":
+        return memcmp(data, b"-MOVED ", 7) == 0 or \
+            (length > 12 and memcmp(data, b"-MASTERDOWN ", 12) == 0)
+    if data[1] == b"A":
+        return memcmp(data, b"-ASK ", 5) == 0
+    if data[1] == b"T":
+        return length > 10 and memcmp(data, b"-TRYAGAIN ", 10) == 0
+    if data[1] == b"C":
+        return length > 13 and memcmp(data, b"-CLUSTERDOWN ", 13) == 0
+    if data[1] == b"L":
+        return length > 9 and memcmp(data, b"-LOADING ", 9) == 0
+    if data[1] == b"R":
+        return length > 10 and memcmp(data, b"-READONLY ", 10) == 0
+    return False
+
+
 cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noexcept:
     """Whether a reply says that a node lacks the script or function that a piece only names."""
     if request.command is None or not request.command.names_script:

@@ -13,6 +13,7 @@ from proxy.embedded.node import RedisNode
 from proxy.embedded.ports import PortLease, first_free_port, lease_ports
 from proxy.embedded.proxy_process import ProxyProcess
 from proxy.embedded.standalone import StandaloneServer
+from proxy.embedded.tls import TlsFiles
 from proxy.embedded.waiting import wait_for
 from proxy.embedded.wire import NodeConnection
 
@@ -28,6 +29,7 @@ __all__ = [
     "RedisNode",
     "ServerRefused",
     "StandaloneServer",
+    "TlsFiles",
     "engine_label",
     "engine_version",
     "find_engine",

@@ -30,6 +30,7 @@ from proxy.embedded.formation import form_cluster, introduce, replicate
 from proxy.embedded.leash import Leash
 from proxy.embedded.node import RedisNode
 from proxy.embedded.ports import lease_ports
+from proxy.embedded.tls import TlsFiles
 from proxy.embedded.waiting import wait_for
 
 AGREEMENT_DEADLINE_S = 30.0  # chosen: a failover takes about three node timeouts
@@ -51,6 +52,7 @@ class EmbeddedCluster:
         replicas: int = 1,
         node_timeout_ms: int = 1500,
         settings: Mapping[str, str] | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         """Describe the cluster; nothing runs yet.
 
@@ -60,6 +62,7 @@ class EmbeddedCluster:
             replicas: How many replicas each primary gets.
             node_timeout_ms: A node silent for this long is failed over.
             settings: Server configuration, the same for every node.
+            tls: The nodes speak TLS with these; None: they do not.
 
         Raises:
             EngineMissing: The engine is not on this machine.
@@ -70,6 +73,7 @@ class EmbeddedCluster:
         self._replicas = replicas
         self._cleanup = ExitStack()
         self._leash: Leash | None = None
+        self._tls = tls
         self._settings = {
             "cluster-enabled": "yes",
             "cluster-config-file": "nodes.conf",
@@ -261,6 +265,7 @@ class EmbeddedCluster:
                 directory=directory,
                 leash=self._leash,
                 settings=self._settings,
+                tls=self._tls,
             )
             fresh.append(node)
             self.nodes = (*self.nodes, node)

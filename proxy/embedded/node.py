@@ -11,6 +11,7 @@ from proxy.cluster.topology import Address
 from proxy.embedded.errors import EmbeddedError
 from proxy.embedded.leash import Leash
 from proxy.embedded.ports import LOOPBACK
+from proxy.embedded.tls import TlsFiles
 from proxy.embedded.waiting import wait_for
 from proxy.embedded.wire import NodeConnection
 from proxy.resp.decode import Value
@@ -42,6 +43,7 @@ class RedisNode:
         directory: Path,
         leash: Leash,
         settings: Mapping[str, str],
+        tls: TlsFiles | None = None,
     ) -> None:
         """Describe the server; nothing runs yet.
 
@@ -51,12 +53,15 @@ class RedisNode:
             directory: Its own, and there; holds its log and ``nodes.conf``.
             leash: What the process dies with.
             settings: Server configuration, above the few of ``_COMMON_SETTINGS``.
+            tls: It speaks TLS with these; None: it does not.
         """
         self.address = Address(LOOPBACK, port)
         self.log = directory / "server.log"
         self.is_frozen = False
         self._leash = leash
-        merged = {**_COMMON_SETTINGS, "port": str(port), "dir": str(directory), **settings}
+        self._tls = tls.context() if tls is not None else None
+        place = {"port": str(port)} if tls is None else tls.server_settings(port)
+        merged = {**_COMMON_SETTINGS, **place, "dir": str(directory), **settings}
         self._command: list[str | Path] = [binary]
         for key, value in merged.items():
             self._command += [f"--{key}", value]
@@ -160,7 +165,7 @@ class RedisNode:
 
     def connect(self) -> NodeConnection:
         """Open a connection for administrative commands; the caller closes it."""
-        return NodeConnection(self.address)
+        return NodeConnection(self.address, tls=self._tls)
 
     def call(self, *args: bytes | str | int) -> Value:
         """Send one command on a connection of its own; ``NodeConnection.call`` names the errors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ class ProxyProcess:
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Describe the proxy; nothing runs yet.
 
@@ -48,12 +50,14 @@ class ProxyProcess:
                 environment variable ``SLOTWAY_<TABLE>__<KEY>``. There is no admin port
                 unless ``admin.enabled`` is among them.
             arguments: More arguments of ``serve``.
+            tls: How to see whether it answers, if its port speaks TLS.
         """
         self._seeds = tuple(seeds)
         self._port = port
         # Without it each would want port 9379.
         self._settings = {"admin.enabled": "false", **(settings or {})}
         self._arguments = tuple(arguments)
+        self._tls = tls
         self._cleanup = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self.log = Path()
@@ -177,7 +181,7 @@ class ProxyProcess:
                 f"the proxy ended with exit code {code} while starting\n{log_tail(self.log)}"
             )
         try:
-            with NodeConnection(self.address) as connection:
+            with NodeConnection(self.address, tls=self._tls) as connection:
                 return connection.call("PING") == b"PONG"
         except ServerRefused:
             return True  # it wants a password first

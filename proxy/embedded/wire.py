@@ -7,6 +7,7 @@ convert; whoever forms a cluster or breaks one wants to see what the server said
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -26,7 +27,13 @@ READ_BYTES = 65536
 class NodeConnection:
     """One connection; commands go out in order and their replies come back in order."""
 
-    def __init__(self, address: Address, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Connect.
 
         Raises:
@@ -36,6 +43,8 @@ class NodeConnection:
         self._reader = ReplyReader()
         try:
             self._socket = socket.create_connection((address.host, address.port), timeout_s)
+            if tls is not None:
+                self._socket = tls.wrap_socket(self._socket, server_hostname=address.host)
         except OSError as problem:
             raise EmbeddedError(f"cannot connect to {address}: {problem}") from None
 

@@ -128,7 +128,10 @@ class Survey:
         with trio.move_on_after(timeout_s):
             try:
                 async with await NodeConnection.open(
-                    node.address, self._watcher.credentials, connect_timeout_s=timeout_s
+                    node.address,
+                    self._watcher.credentials,
+                    self._watcher.tls,
+                    connect_timeout_s=timeout_s,
                 ) as connection:
                     answers = await connection.ask_all(commands)
             except (BackendUnavailable, BackendProtocolError):

@@ -1,64 +1,20 @@
-"""What new settings are to a running proxy: the values, the secrets, and who takes them.
+"""Settings with everything that they name: secrets and certificates, read at one moment.
 
-Strategy: secrets are read with the settings that name them, at one moment, so that either
-all of them are there or nothing has changed.
+Strategy: what cannot be read or used is found here, before any room has got anything; so new
+settings come into force whole, or not at all.
+
+Cost: some milliseconds, most of them for certificates if there are any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 from proxy.config import Settings
-from proxy.control.breaker import Breakers
-from proxy.control.calls import Calls
 from proxy.control.connection import Credentials
-from proxy.control.hub import Hub
-from proxy.control.plane import ControlPlane
-from proxy.control.pools import Pools
-from proxy.control.pulse import Pulse
-from proxy.control.rates import RateBook
-from proxy.control.scripts import ScriptBook
-from proxy.control.watch import Watcher
-from proxy.dataplane.engine import Engine
-from proxy.insight.observatory import Observatory
-from proxy.life.learning import CommandTables
-from proxy.life.sampling import Sampling
-from proxy.sessions.accounts import Accounts
-from proxy.sessions.across import Across
-from proxy.sessions.blocking import Blocking
-from proxy.sessions.desk import Desk
-
-
-@dataclass(slots=True)
-class AdminToken:
-    """The token of the admin port; empty: nothing can be changed there."""
-
-    words: str = ""
-
-
-class Rooms(Protocol):
-    """Whoever takes settings while the proxy runs: a ``Proxy``."""
-
-    engine: Engine
-    plane: ControlPlane
-    watcher: Watcher
-    pools: Pools
-    accounts: Accounts
-    calls: Calls
-    hub: Hub
-    scripts: ScriptBook
-    across: Across
-    desk: Desk
-    tables: CommandTables
-    rates: RateBook
-    admin_token: AdminToken
-    observatory: Observatory
-    pulse: Pulse
-    breakers: Breakers
-    blocking: Blocking
-    sampling: Sampling
+from proxy.life.certificates import Contexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +25,14 @@ class Given:
     credentials: Credentials
     digests: Mapping[bytes, bytes]
     token: str
+    tls: Contexts
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Read the secrets.
+        """Read the secrets and the certificates.
 
         Raises:
-            ConfigError: One of their files has gone.
+            ConfigError: One of their files has gone, or cannot be used.
         """
         cluster = settings.cluster
         return cls(
@@ -83,6 +40,7 @@ class Given:
             Credentials.of(cluster.username, cluster.read_password()),
             settings.clients.user_digests(),
             settings.admin.read_token(),
+            Contexts.of(settings),
         )
 
     def value(self, key: str) -> object:
@@ -104,4 +62,4 @@ class Given:
             case "admin.token_file" if settings.admin.token_file:
                 return self.token
             case _:
-                return None
+                return self.tls.digests.get(key)

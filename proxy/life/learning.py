@@ -91,6 +91,7 @@ class CommandTables:
                 async with await NodeConnection.open(
                     node.address,
                     self._watcher.credentials,
+                    self._watcher.tls,
                     connect_timeout_s=self._watcher.timeout_s,
                 ) as connection:
                     info, commands, databases = await connection.ask_all(

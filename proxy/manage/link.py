@@ -9,6 +9,7 @@ Cost: redis-py takes 0.15 s to import, so that ``links.py`` imports this file la
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +21,28 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, 
 from proxy.cluster.addresses import Address
 from proxy.manage.errors import NodeRefused, NodeUnreachable
 from proxy.manage.links import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Command, Login, Reply, Word
+from proxy.tls.failures import Cause, words_about_node
+from proxy.tls.sides import NodeContext
 
 # redis-py takes NOAUTH and LOADING for broken connections; they are answers like others.
 _REFUSALS = (ResponseError, AuthenticationError, BusyLoadingError)
+
+
+class _TlsConnection(redis.Connection):
+    """redis-py's connection with our TLS: its own makes a context of files for every one."""
+
+    def __init__(self, *, tls: NodeContext, host: str, **given: Any) -> None:  # noqa: ANN401
+        self._tls = tls
+        self._name = tls.server_name or host
+        super().__init__(host=host, **given)  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> ssl.SSLSocket:
+        plain = super()._connect()  # type: ignore[no-untyped-call]
+        try:
+            return self._tls.context.wrap_socket(plain, server_hostname=self._name)
+        except ssl.SSLError as problem:
+            plain.close()
+            raise redis.ConnectionError(words_about_node(Cause.of(problem), problem)) from None
 
 
 class Link:
@@ -32,7 +52,9 @@ class Link:
         self.address = address
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._connection: Any = redis.Connection(  # type: ignore[no-untyped-call]
+        kind = redis.Connection if login.tls is None else _TlsConnection
+        self._connection: Any = kind(
+            **({} if login.tls is None else {"tls": login.tls}),
             host=address.host,
             port=address.port,
             username=login.username or None,
@@ -148,11 +170,6 @@ class Link:
 
 
 def _reason(problem: Exception) -> str:
-    # redis-py says "Error 111 connecting to 10.0.0.1:7000. Connection refused.": the address is
-    # told by whoever tells the reason.
-    cause = problem.__context__
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
     return " ".join(str(problem).split()) or type(problem).__name__
 
 

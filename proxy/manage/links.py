@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from proxy.cluster.addresses import Address
 from proxy.manage.errors import ManageError, NodeUnreachable
+from proxy.tls.sides import NodeContext
 
 if TYPE_CHECKING:
     from proxy.manage.link import Link
@@ -38,6 +39,8 @@ class Login:
 
     username: str = ""
     password: str = field(default="", repr=False)
+    tls: NodeContext | None = None
+    """How TLS is spoken to them; None: it is not."""
 
 
 class Links:

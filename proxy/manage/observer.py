@@ -23,6 +23,7 @@ from proxy.manage.links import ANSWER_TIMEOUT_S, Links, Login
 from proxy.manage.look import look
 from proxy.manage.metrics import Metrics, metrics
 from proxy.manage.view import View
+from proxy.tls.sides import NodeContext
 
 
 class ClusterObserver:
@@ -37,6 +38,7 @@ class ClusterObserver:
         *,
         username: str = "",
         password: str = "",
+        tls: NodeContext | None = None,
         address_map: AddressMap | None = None,
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
@@ -46,6 +48,7 @@ class ClusterObserver:
             seeds: Nodes to ask first, as ``host:port``.
             username: ACL user at the nodes; empty means their default user.
             password: Empty for none.
+            tls: How TLS is spoken to the nodes; None: it is not.
             address_map: From the addresses that nodes announce to those reached from here.
             timeout_s: A node that takes longer for an ordinary answer counts as silent.
 
@@ -54,7 +57,7 @@ class ClusterObserver:
         """
         self._seeds = [seed if isinstance(seed, Address) else Address.parse(seed) for seed in seeds]
         self._address_map = address_map or AddressMap()
-        self._links = Links(Login(username, password), timeout_s=timeout_s)
+        self._links = Links(Login(username, password, tls), timeout_s=timeout_s)
 
     def at(self, *seeds: Address) -> Self:
         """Let this manager ask these nodes first from now on, and return it."""

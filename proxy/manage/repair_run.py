@@ -24,7 +24,6 @@ from proxy.manage.repair_plan import (
     Gather,
     GoOn,
     Keys,
-    Repair,
     RepairPlan,
     Step,
     describe,
@@ -63,7 +62,7 @@ def repair(
     on_progress: OnProgress = ignore,
     *,
     lost: bool = False,
-) -> Repair:
+) -> tuple[str, ...]:
     """Repair what can be repaired, and wait until the nodes that answer agree.
 
     Args:
@@ -73,7 +72,7 @@ def repair(
         lost: Also give away the slots of primaries that failed without a replica.
 
     Returns:
-        What was done, and what is still wrong.
+        What was done, a line each.
 
     Raises:
         ManageError: A node refused, went away, or the same things stay broken.
@@ -97,7 +96,7 @@ def repair(
         raise ManageError(f"after {ROUNDS} rounds there is still: {describe(plan.steps[0], view)}")
     silent = set(look_again().silent)
     wait_until_none(lambda: first_disagreement(look_again(), silent=silent))
-    return Repair(tuple(done), plan.notes)
+    return tuple(done)
 
 
 def _settle(look_again: Callable[[], View]) -> None:

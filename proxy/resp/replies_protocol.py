@@ -62,6 +62,16 @@ def unauthenticated_bulk_length() -> bytes:
     return protocol_error(b"unauthenticated bulk length")
 
 
+def tls_without() -> bytes:
+    """A client speaks TLS on a port without (``tls.mode``); it will report a wrong version."""
+    return protocol_error(b"this port speaks no TLS (the setting tls.mode)")
+
+
+def no_tls() -> bytes:
+    """A client speaks without TLS on a TLS port: use ``--tls``, ``ssl=True`` or ``rediss://``."""
+    return protocol_error(b"this port speaks TLS only (the setting tls.mode)")
+
+
 # ---- limits ---------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ SOURCES: dict[str, tuple[str, dict[str, str], dict[str, object]]] = {
     "a variable in lower case": ("", {"slotway_admin__address": "::1"}, {}),
     "a flag": ("[admin]\nport = 1\n", {"SLOTWAY_ADMIN__PORT": "2"}, {"port": "3000"}),
     "another table": ("[listen]\nport = 1\n", {}, {}),
+    "HTTPS": ('[admin]\ntls_cert_file = "/a/cert.pem"\n', {}, {}),
     "disabled in the file": ("[admin]\nenabled = false\n", {}, {}),
     "disabled by a variable": ("", {"SLOTWAY_ADMIN__ENABLED": "False"}, {}),
     "disabled by a flag": ("", {"SLOTWAY_ADMIN__ENABLED": "true"}, {"enabled": "off"}),
@@ -50,7 +51,8 @@ def test_it_reads_the_settings_as_the_proxy_does(
 
     found = admin_address(path, {"admin": flags})
 
-    assert found == ((admin.address, admin.port) if admin.enabled else None)
+    has_tls = admin.tls_cert_file is not None
+    assert found == ((admin.address, admin.port, has_tls) if admin.enabled else None)
 
 
 def test_its_defaults_are_those_of_the_settings() -> None:
@@ -60,6 +62,7 @@ def test_its_defaults_are_those_of_the_settings() -> None:
         "enabled": str(admin.enabled).lower(),
         "address": admin.address,
         "port": str(admin.port),
+        "tls_cert_file": str(admin.tls_cert_file or ""),
     } == DEFAULTS
 
 

@@ -18,6 +18,7 @@ from proxy.cluster.addresses import Address
 from proxy.commands.table import snapshot_table
 from proxy.control.connection import Credentials
 from proxy.resp.encode import bulk
+from proxy.tls.sides import NodeTls
 
 CLIENTS = bulk(b"id=3 addr=10.0.0.1:5000 name=shop cmd=ping\n")
 INTRODUCTION = b"+PONG\r\n*0\r\n" + CLIENTS + bulk(b"")
@@ -65,7 +66,12 @@ async def watch(address: Address) -> tuple[Analysis, tuple[str, ...]]:
 
     with trio.fail_after(10):
         analysis, notes, _ = await watch_server(
-            address, Credentials(), seconds=5, begin=begin, show=lambda analysis, seconds: None
+            address,
+            Credentials(),
+            NodeTls(),
+            seconds=5,
+            begin=begin,
+            show=lambda analysis, seconds: None,
         )
     analysis.end()
     return analysis, notes

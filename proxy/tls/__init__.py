@@ -1,0 +1,1 @@
+"""TLS: what certificates say, contexts made of files, failures in plain words."""
