@@ -30,10 +30,13 @@ RUN apt-get update \
     && useradd --uid 10001 --user-group --no-create-home --home-dir / --shell /usr/sbin/nologin slotway
 COPY --from=build /opt/slotway /opt/slotway
 COPY proxy.toml /etc/slotway/proxy.toml
+# What reaches a container is decided where its ports are published and networks made, so
+# protected mode is off here, as in Redis's own image: it would refuse every other container.
 # The admin port answers probes and scrapes from outside; what it says of keys, and what it
 # changes, needs admin.token there.
 ENV PATH=/opt/slotway/bin:/usr/bin:/bin \
     SLOTWAY_LISTEN__ADDRESS=0.0.0.0 \
+    SLOTWAY_LISTEN__PROTECTED_MODE=false \
     SLOTWAY_ADMIN__ADDRESS=0.0.0.0 \
     SLOTWAY_LOG__FORMAT=json
 USER 10001:10001

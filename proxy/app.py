@@ -35,10 +35,12 @@ from proxy.dataplane.engine import Engine
 from proxy.insight.views_answers import EventKind, Level
 from proxy.life.announce import start_facts
 from proxy.life.certificates import Certificates
+from proxy.life.doors import open_doors, tell_if_protected
 from proxy.life.drain import Drain
 from proxy.life.file_watch import FileWatch
+from proxy.life.given import AdminToken
 from proxy.life.learning import CommandTables
-from proxy.life.live_settings import AdminToken, denied_by
+from proxy.life.live_settings import denied_by
 from proxy.life.observing import observe
 from proxy.life.reload import Reloaded, Reloader
 from proxy.life.sampling import Sampling
@@ -328,10 +330,7 @@ class Proxy:
                 if isinstance(self.accounts, PassedUsers):
                     await self.accounts.open()
                     nursery.start_soon(self.accounts.run)
-                for listener in with_tls:
-                    self.engine.secure(listener.fileno(), self.guard)
-                for listener in listeners:
-                    self.engine.listen(listener.fileno())
+                open_doors(self.engine, listen, listeners, with_tls, self.guard)
                 self.port, self.tls_port = port_of(listeners), port_of(with_tls)
                 self._listening = listeners
                 self.observatory.events.note(EventKind.STARTED, f"listening on port {self.port}")
@@ -345,6 +344,7 @@ class Proxy:
                         topology=self.watcher.topology,
                     ),
                 )
+                tell_if_protected(listeners, is_protected=self.plane.entrance.rules.is_protected)
                 on_listening(self.port)
                 await trio.sleep_forever()
         finally:

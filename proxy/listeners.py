@@ -15,21 +15,23 @@ import socket
 from collections.abc import Iterable, MutableMapping, Sequence
 
 from proxy.config import Listen, Tls
+from proxy.control.entrance import is_loopback
 from proxy.errors import ConfigError
+from proxy.unix_listener import UnixListener
 
 FIRST_PASSED = 3
 _PASSING = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 def open_listeners(listen: Listen) -> list[socket.socket]:
-    """Return listening, non-blocking sockets: those passed to us, else one for every address.
+    """Return listening, non-blocking sockets: those passed to us, else those of the settings.
 
     Raises:
         ConfigError: One of them cannot be opened, or what was passed is no listening socket.
     """
     passed = take_passed(os.environ)
     if not passed:
-        return _open(listen, listen.port, "listen.port")
+        return _open_all(listen)
     for listener in passed:
         _set_keepalive(listener, listen.tcp_keepalive_s)
     return passed
@@ -87,6 +89,24 @@ def take_passed(environment: MutableMapping[str, str]) -> list[socket.socket]:
 def port_of(listeners: Iterable[socket.socket]) -> int:
     """Return the port clients connect to; 0 if there are only Unix sockets."""
     return next((s.getsockname()[1] for s in listeners if s.family != socket.AF_UNIX), 0)
+
+
+def is_public(listeners: Iterable[socket.socket]) -> bool:
+    """Return whether other machines may reach one of them."""
+    return any(
+        listener.family != socket.AF_UNIX and not is_loopback(listener.getsockname()[0])
+        for listener in listeners
+    )
+
+
+def _open_all(listen: Listen) -> list[socket.socket]:
+    unix: list[socket.socket] = [UnixListener.open(listen)] if listen.unix_socket else []
+    try:
+        return [*(_open(listen, listen.port, "listen.port") if listen.address else []), *unix]
+    except ConfigError:
+        for listener in unix:
+            listener.close()
+        raise
 
 
 def _open(listen: Listen, port: int, key: str) -> list[socket.socket]:

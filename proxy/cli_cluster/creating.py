@@ -29,8 +29,7 @@ def register(app: typer.Typer) -> None:
         Killed at any moment, the same command goes on where it was.
         """
         plan = desk.manager.plan_create(nodes, replicas=replicas)
-        if desk.dry_run or not desk.as_json:
-            desk.answer(plan, show_state.show_create_plan)
+        desk.show_plan(plan, show_state.show_create_plan)
         if not desk.is_agreed("Make this cluster?"):
             return
         with desk.progress() as tell:
@@ -59,8 +58,8 @@ def register(app: typer.Typer) -> None:
         last pass, because the server is written to.
         """
         login = find_login(source_user, source_password, source_password_file)
-        keys = desk.manager.check_import(source, login=login, replace=replace)
-        desk.say(f"{source} has {keys:,} keys")
+        plan = desk.manager.plan_import(source, login=login, replace=replace)
+        desk.show_plan(plan, show_moves.show_import_plan)
         if not desk.is_agreed("Bring them?"):
             return
         with desk.progress() as tell:

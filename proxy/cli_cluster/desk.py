@@ -49,12 +49,19 @@ class Desk:
     dry_run: bool = False
     yes: bool = False
 
-    def answer(self, value: T, show: Callable[[T, Console], None]) -> None:
-        """Print an answer, as JSON or as people read it."""
+    def answer(
+        self, value: T, show: Callable[[T, Console], None], *, is_one_of_many: bool = False
+    ) -> None:
+        """Print an answer, as JSON or as people read it; one of many is JSON on a line."""
         if self.as_json:
-            typer.echo(json.dumps(as_json(value), indent=2))
+            typer.echo(json.dumps(as_json(value), indent=None if is_one_of_many else 2))
         else:
             show(value, self.out)
+
+    def show_plan(self, plan: T, show: Callable[[T, Console], None]) -> None:
+        """Print what would be done: for people, and as JSON if it is all that is asked for."""
+        if self.dry_run or not self.as_json:
+            self.answer(plan, show)
 
     def say(self, words: str, style: str = "") -> None:
         """Print a line beside the answer."""
@@ -74,6 +81,7 @@ class Desk:
         try:
             agreed = typer.confirm(question, err=True)
         except typer.Abort:
+            self.say("")
             self.say("slotway: nobody to ask; nothing was changed. With --yes it is not asked")
             raise typer.Exit(EXIT_USAGE) from None
         if not agreed:

@@ -65,13 +65,13 @@ def register(app: typer.Typer) -> None:
         ] = 0.0,
     ) -> None:
         """Show clients, memory, hits, commands and ops/s: of each node, and of all."""
-        desk.answer(desk.manager.metrics(), show_figures.show_metrics)
+        desk.answer(desk.manager.metrics(), show_figures.show_metrics, is_one_of_many=bool(watch))
         while watch:
             try:
                 time.sleep(watch)
             except KeyboardInterrupt:
                 return
-            desk.answer(desk.manager.metrics(), show_figures.show_metrics)
+            desk.answer(desk.manager.metrics(), show_figures.show_metrics, is_one_of_many=True)
 
     @command(app, "health")
     def health(

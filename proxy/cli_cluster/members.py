@@ -8,6 +8,7 @@ import typer
 
 from proxy.cli_cluster import show_moves
 from proxy.cli_cluster.desk import EXIT_PROBLEM, Desk, command
+from proxy.cli_cluster.moving import MethodOption, ThrottleOption
 from proxy.cli_cluster.show_state import show_nodes
 from proxy.errors import ConfigError
 from proxy.manage import MoveOptions
@@ -28,35 +29,42 @@ def register(app: typer.Typer) -> None:
         rebalance: Annotated[
             bool, typer.Option("--rebalance", help="Give it its share of the slots, too.")
         ] = False,
+        method: MethodOption = "auto",
+        throttle: ThrottleOption = 0.0,
     ) -> None:
         """Let a node join: as a primary without slots, or as a replica."""
         if rebalance and replica_of:
             raise ConfigError(key="--rebalance", given="a replica", allowed="a primary")
+        options = MoveOptions(method=method, keys_per_s=throttle)
         plan = desk.manager.plan_add(node, replica_of=replica_of or None)
-        if desk.dry_run or not desk.as_json:
-            desk.answer(plan, show_moves.show_add_plan)
+        desk.show_plan(plan, show_moves.show_add_plan)
         if not desk.is_agreed("Add this node?"):
             return
         with desk.progress() as tell:
             desk.manager.add(plan, tell)
             if rebalance:
-                desk.manager.move(desk.manager.plan_rebalance(), MoveOptions(), tell)
+                desk.manager.move(desk.manager.plan_rebalance(), options, tell)
         desk.say(f"{plan.address} has joined")
         _answer_nodes(desk)
 
     @command(app, "remove-node", changes=True)
-    def remove_node(desk: Desk, node: NodeArgument) -> None:
+    def remove_node(
+        desk: Desk,
+        node: NodeArgument,
+        method: MethodOption = "auto",
+        throttle: ThrottleOption = 0.0,
+    ) -> None:
         """Let a node go: its slots and replicas to others first, then nobody knows it.
 
         Killed at any moment, the same command goes on.
         """
+        options = MoveOptions(method=method, keys_per_s=throttle)
         plan = desk.manager.plan_remove(node)
-        if desk.dry_run or not desk.as_json:
-            desk.answer(plan, show_moves.show_remove_plan)
+        desk.show_plan(plan, show_moves.show_remove_plan)
         if not desk.is_agreed("Remove this node?"):
             return
         with desk.progress() as tell:
-            desk.manager.remove(plan, on_progress=tell)
+            desk.manager.remove(plan, options, tell)
         desk.say(f"{plan.address} has left")
         desk.manager.at(*(seed for seed in desk.manager.seeds if seed != plan.address))
         _answer_nodes(desk)
@@ -68,10 +76,12 @@ def register(app: typer.Typer) -> None:
         primary: Annotated[str, typer.Argument(metavar="PRIMARY", help="An address or id.")],
     ) -> None:
         """Make a node without slots, or a replica, copy this primary."""
-        if not desk.is_agreed(f"Shall {node} copy {primary}?"):
+        plan = desk.manager.plan_replicate(node, primary)
+        desk.show_plan(plan, show_moves.show_replicate_plan)
+        if not desk.is_agreed("Do it?"):
             return
         with desk.progress() as tell:
-            desk.manager.replicate(node, primary, tell)
+            desk.manager.replicate(plan, tell)
         _answer_nodes(desk)
 
     @command(app, "failover", changes=True)
@@ -88,13 +98,13 @@ def register(app: typer.Typer) -> None:
         """Promote a replica (of a primary: its best one), and wait until all have heard of it."""
         if force and takeover:
             raise ConfigError(key="--force, --takeover", given="both", allowed="one of them")
-        heir, primary = desk.manager.choose_heir(node)
-        desk.say(f"{heir} takes over from {primary}")
+        plan = desk.manager.plan_failover(node)
+        desk.show_plan(plan, show_moves.show_failover_plan)
         if not desk.is_agreed("Do it?"):
             return
         mode = "TAKEOVER" if takeover else "FORCE" if force else ""
         with desk.progress() as tell:
-            desk.manager.failover(node, mode, tell)
+            desk.manager.failover(plan, mode, tell)
         _answer_nodes(desk)
 
     @command(app, "fix", changes=True)
@@ -111,16 +121,16 @@ def register(app: typer.Typer) -> None:
 
         Exit code 0: nothing is left to repair; 1: something is that needs more than this.
         """
-        steps, notes = desk.manager.plan_repair(lost=lost)
-        if desk.dry_run or not desk.as_json:
-            desk.answer(steps, show_moves.show_steps)
-        for note in notes:
-            desk.say(note, "yellow")
-        if steps and desk.is_agreed("Repair this?"):
+        plan = desk.manager.plan_repair(lost=lost)
+        desk.show_plan(plan, show_moves.show_repair_plan)
+        if not plan.steps:
+            if desk.as_json and not desk.dry_run:
+                desk.answer(plan, show_moves.show_repair_plan)
+        elif desk.is_agreed("Repair this?"):
             with desk.progress() as tell:
-                done = desk.manager.repair(tell, lost=lost)
-            desk.answer(done, show_moves.show_done)
-        if notes:
+                plan = desk.manager.repair(tell, lost=lost)
+            desk.answer(plan, show_moves.show_repaired)
+        if plan.notes:
             raise typer.Exit(EXIT_PROBLEM)
 
 

@@ -11,7 +11,9 @@ import typer
 from proxy.cli_cluster import show_moves
 from proxy.cli_cluster.desk import Desk, command
 from proxy.errors import ConfigError
-from proxy.manage import METHODS, MoveOptions, MovePlan, load_moves, save_moves
+from proxy.manage import MoveOptions, MoveOutcome, MovePlan, load_moves, save_moves
+
+NOTHING_MOVED = MoveOutcome(slots=0, keys=0, seconds=0.0, method="", big_keys=())
 
 FromOption = Annotated[
     list[str] | None,
@@ -26,7 +28,7 @@ WeightOption = Annotated[
 ByOption = Annotated[str, typer.Option(help="Share out slots, keys, memory or traffic.")]
 MethodOption = Annotated[str, typer.Option(help="atomic (Valkey 9), classic (MIGRATE), or auto.")]
 ThrottleOption = Annotated[
-    float, typer.Option(min=0, help="Move no more keys a second than this (classic).")
+    float, typer.Option(min=0, help="Move no more keys a second than this; by MIGRATE then.")
 ]
 PlanOption = Annotated[
     Path | None,
@@ -45,15 +47,18 @@ def register(app: typer.Typer) -> None:
         slots: SlotsOption = 0,
         weight: WeightOption = None,
         by: ByOption = "slots",
+        method: MethodOption = "auto",
+        throttle: ThrottleOption = 0.0,
         save: Annotated[
             Path | None, typer.Option(help="Write it to a file, for reshard --plan.")
         ] = None,
     ) -> None:
         """Show what a reshard (with --to) or a rebalance would mean; nothing is changed."""
-        if to:
-            found = _reshard(desk, sources, to, slots)
+        options = MoveOptions(method=method, keys_per_s=throttle)
+        if to or sources or slots:
+            found = _reshard(desk, sources, to, slots, options)
         else:
-            found = desk.manager.plan_rebalance(_weights(weight), by=by)
+            found = desk.manager.plan_rebalance(_weights(weight), by=by, options=options)
         desk.answer(found, show_moves.show_move_plan)
         if save is not None:
             save_moves(save, found.moves)
@@ -73,9 +78,8 @@ def register(app: typer.Typer) -> None:
         Ctrl-C ends it after the slots in flight. With --plan FILE the same command goes on
         with what is left, also after a kill.
         """
-        _carry_out(
-            desk, lambda: _reshard(desk, sources, to, slots), plan, _options(method, throttle)
-        )
+        options = MoveOptions(method=method, keys_per_s=throttle)
+        _carry_out(desk, lambda: _reshard(desk, sources, to, slots, options), plan, options)
 
     @command(app, "rebalance", changes=True)
     def rebalance(
@@ -91,21 +95,24 @@ def register(app: typer.Typer) -> None:
         Empty primaries get theirs too. Ctrl-C ends it after the slots in flight; the same
         command goes on.
         """
+        options = MoveOptions(method=method, keys_per_s=throttle)
         _carry_out(
             desk,
-            lambda: desk.manager.plan_rebalance(_weights(weight), by=by),
+            lambda: desk.manager.plan_rebalance(_weights(weight), by=by, options=options),
             plan,
-            _options(method, throttle),
+            options,
         )
 
 
-def _reshard(desk: Desk, sources: list[str] | None, to: str, slots: int) -> MovePlan:
+def _reshard(
+    desk: Desk, sources: list[str] | None, to: str, slots: int, options: MoveOptions
+) -> MovePlan:
     if not to or not slots:
         raise ConfigError(key="--to, --slots", given="nothing", allowed="a node, and a number")
     names = [name for word in sources or () for name in word.split(",") if name]
     if not names or names == ["all"]:
         names = [str(shard.primary) for shard in desk.manager.distribution().shards if shard.slots]
-    return desk.manager.plan_reshard(names, to, slots)
+    return desk.manager.plan_reshard(names, to, slots, options)
 
 
 def _weights(words: list[str] | None) -> dict[str, float]:
@@ -119,26 +126,21 @@ def _weights(words: list[str] | None) -> dict[str, float]:
     return found
 
 
-def _options(method: str, throttle: float) -> MoveOptions:
-    if method not in METHODS:
-        raise ConfigError(key="--method", given=repr(method), allowed=", ".join(METHODS))
-    return MoveOptions(method=method, keys_per_s=throttle)
-
-
 def _carry_out(
     desk: Desk, make: Callable[[], MovePlan], file: Path | None, options: MoveOptions
 ) -> None:
     if file is not None and file.exists():
-        plan = desk.manager.figure_out(load_moves(file))
+        plan = desk.manager.figure_out(load_moves(file), options)
         desk.say(f"going on with {file}")
     else:
         plan = make()
         if file is not None and not desk.dry_run:
             save_moves(file, plan.moves)
-    if desk.dry_run or not desk.as_json:
-        desk.answer(plan, show_moves.show_move_plan)
+    desk.show_plan(plan, show_moves.show_move_plan)
     if not plan.moves and not desk.manager.open_slots():
         desk.say("nothing to move")
+        if desk.as_json and not desk.dry_run:
+            desk.answer(NOTHING_MOVED, show_moves.show_outcome)
         return
     if not desk.is_agreed("Move these slots?"):
         return

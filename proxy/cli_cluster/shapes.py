@@ -44,7 +44,10 @@ def register(app: typer.Typer) -> None:
         """Write the shape of the cluster to a file: nodes, slots, roles, settings. No data."""
         taken = desk.manager.backup()
         save_backup(taken, file, is_json=desk.as_json)
-        desk.say(f"{len(taken.nodes)} nodes; the shape only, no keys and no values")
+        if file == "-":
+            return
+        desk.say("the shape only: no keys and no values")
+        desk.answer({"file": file, "nodes": len(taken.nodes)}, show_shapes.show_saved)
 
     @command(app, "restore", changes=True)
     def restore(
@@ -74,8 +77,7 @@ def register(app: typer.Typer) -> None:
                 raise typer.Exit(EXIT_PROBLEM)
             return
         plan = desk.manager.plan_restore(saved)
-        if desk.dry_run or not desk.as_json:
-            desk.answer(plan, show_state.show_create_plan)
+        desk.show_plan(plan, show_state.show_create_plan)
         if not desk.is_agreed("Make this cluster?"):
             return
         with desk.progress() as tell:

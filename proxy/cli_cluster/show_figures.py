@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from proxy.cli_cluster.show_state import table
-from proxy.manage import Distribution, Figures, Health, Metrics
+from proxy.manage import Distribution, Figures, Health, Metrics, counted
 
 BAR_CELLS = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -86,8 +86,8 @@ def _figures(figures: Figures) -> list[str]:
 
 def show_health(found: Health, console: Console) -> None:
     """Print the verdict, then each finding, then what would be survived."""
-    words = f"{found.nodes} nodes answer"
-    console.print(Text.assemble((found.status, _STATUS_STYLES[found.status]), f": {words}"))
+    status = (found.status, _STATUS_STYLES[found.status])
+    console.print(Text.assemble("status: ", status, f", {counted(found.nodes, 'node')} answered"))
     for finding in found.findings:
         where = f"{finding.node} " if finding.node else ""
         console.print(

@@ -7,7 +7,19 @@ from rich.text import Text
 
 from proxy.cli_cluster.show_figures import size
 from proxy.cli_cluster.show_state import table
-from proxy.manage import AddPlan, ImportOutcome, MoveOutcome, MovePlan, RemovePlan, text_of
+from proxy.manage import (
+    AddPlan,
+    FailoverPlan,
+    ImportOutcome,
+    ImportPlan,
+    MoveOutcome,
+    MovePlan,
+    RemovePlan,
+    Repair,
+    ReplicatePlan,
+    counted,
+    text_of,
+)
 
 _RANGES_SHOWN = 40
 
@@ -36,7 +48,7 @@ def show_move_plan(plan: MovePlan, console: Console) -> None:
     console.print(after)
     console.print()
     console.print(
-        f"{plan.slots:,} slots, {plan.keys:,} keys, about {size(plan.bytes)} and "
+        f"{counted(plan.slots, 'slot')}, {counted(plan.keys, 'key')}, about {size(plan.bytes)} and "
         f"{plan.estimated_s:,.1f} s",
         highlight=False,
     )
@@ -49,9 +61,10 @@ def _changed(before: int, after: int) -> Text:
 
 def show_outcome(outcome: MoveOutcome, console: Console) -> None:
     """Print what was moved, and which keys were big."""
-    keys = f", {outcome.keys:,} keys" if outcome.keys else ""
+    keys = f", {counted(outcome.keys, 'key')}" if outcome.keys else ""
     console.print(
-        f"{outcome.slots:,} slots{keys} moved in {outcome.seconds:,.1f} s ({outcome.method})"
+        f"{counted(outcome.slots, 'slot')}{keys} moved in {outcome.seconds:,.1f} s "
+        f"({outcome.method})"
     )
     for big in outcome.big_keys:
         words = f"big key {text_of(big.key)}: {size(big.bytes)}, {big.seconds:.2f} s"
@@ -70,30 +83,53 @@ def show_remove_plan(plan: RemovePlan, console: Console) -> None:
     slots = sum(len(move.slots) for move in plan.moves)
     words = [f"{plan.address}, a {plan.role}, leaves"]
     if slots:
-        words.append(f"{slots:,} slots go to {len(plan.moves)} others")
+        words.append(f"{counted(slots, 'slot')} go to {counted(len(plan.moves), 'other')}")
     if plan.new_primaries:
-        words.append(f"{len(plan.new_primaries)} replicas copy another primary")
+        words.append(f"another primary for {counted(len(plan.new_primaries), 'replica')}")
     if not plan.answers:
         words.append("it does not answer and is only forgotten")
     console.print("; ".join(words))
+    _show_notes(plan.notes, console)
 
 
-def show_steps(steps: tuple[str, ...], console: Console) -> None:
-    """Print what a repair would do."""
-    for step in steps or ("nothing to repair",):
+def show_replicate_plan(plan: ReplicatePlan, console: Console) -> None:
+    """Print who will copy whom."""
+    console.print(f"{plan.address} copies {plan.primary}")
+
+
+def show_failover_plan(plan: FailoverPlan, console: Console) -> None:
+    """Print who takes over from whom."""
+    console.print(f"{plan.heir} takes over from {plan.primary}")
+
+
+def show_repair_plan(plan: Repair, console: Console) -> None:
+    """Print what a repair would do, and what it cannot."""
+    for step in plan.steps or ("nothing to repair",):
         console.print(Text(step), soft_wrap=True)
+    _show_notes(plan.notes, console)
 
 
-def show_done(steps: tuple[str, ...], console: Console) -> None:
-    """Print that a repair is done."""
-    console.print(Text(f"repaired: {len(steps)} steps", "green"))
+def show_repaired(repair: Repair, console: Console) -> None:
+    """Print that a repair is done; each step was told on the way."""
+    console.print(Text(f"repaired: {counted(len(repair.steps), 'step')}", "green"))
+    _show_notes(repair.notes, console)
+
+
+def _show_notes(notes: tuple[str, ...], console: Console) -> None:
+    for note in notes:
+        console.print(Text(f"note: {note}", "yellow"), soft_wrap=True)
+
+
+def show_import_plan(plan: ImportPlan, console: Console) -> None:
+    """Print what there is to bring."""
+    console.print(f"{plan.source} has {counted(plan.keys, 'key')}")
 
 
 def show_import(outcome: ImportOutcome, console: Console) -> None:
     """Print what was brought, and whether a pass found nothing new."""
     console.print(
-        f"{outcome.keys:,} keys after {outcome.passes} passes; {outcome.restored:,} restored, "
-        f"{outcome.deleted:,} deleted again"
+        f"{counted(outcome.keys, 'key')} after {outcome.passes} passes; "
+        f"{outcome.restored:,} restored, {outcome.deleted:,} deleted again"
     )
     if outcome.is_verified:
         console.print(Text("the last pass found nothing new, and every key is there", "green"))

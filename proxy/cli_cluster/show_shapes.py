@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.text import Text
 
@@ -10,6 +12,11 @@ from proxy.cli_cluster.show_state import table
 from proxy.manage import Difference, LossForecast, MoveForecast, Simulation, Standing
 
 _SHARDS_SHOWN = 12
+
+
+def show_saved(found: Mapping[str, object], console: Console) -> None:
+    """Print where a backup is."""
+    console.print(f"{found['nodes']} nodes in {found['file']}", soft_wrap=True)
 
 
 def show_differences(found: tuple[Difference, ...], console: Console) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Iterable
+from itertools import pairwise
 
 SLOT_COUNT = 16384  # fixed by the Redis Cluster specification
 
@@ -48,6 +49,20 @@ def key_slot(key: bytes) -> int:
     return crc_hqx(hash_tag(key), 0) & (SLOT_COUNT - 1)
 
 
+def share_slots(shards: int) -> list[tuple[int, int]]:
+    """Return the first and last slot of each shard when all get equal shares.
+
+    The same division as ``redis-cli --cluster create``: 0-5460, 5461-10922 and
+    10923-16383 for three.
+
+    Args:
+        shards: 1 to ``SLOT_COUNT``.
+    """
+    share = SLOT_COUNT / shards
+    starts = [0, *(round(share * index - 1) + 1 for index in range(1, shards)), SLOT_COUNT]
+    return [(first, following - 1) for first, following in pairwise(starts)]
+
+
 def slot_ranges(slots: Iterable[int]) -> tuple[tuple[int, int], ...]:
     """Return rising slots as ranges, first and last included."""
     found: list[tuple[int, int]] = []
@@ -57,3 +72,26 @@ def slot_ranges(slots: Iterable[int]) -> tuple[tuple[int, int], ...]:
         else:
             found.append((slot, slot))
     return tuple(found)
+
+
+def slot_text(slots: Iterable[int]) -> str:
+    """Return rising slots as people write them: ``0-99 200 300-5460``."""
+    return " ".join(
+        str(first) if first == last else f"{first}-{last}" for first, last in slot_ranges(slots)
+    )
+
+
+def parse_slot_text(text: str) -> tuple[int, ...]:
+    """Return the slots that ``slot_text`` has written, or a person, in order.
+
+    Raises:
+        ValueError: Something in it is no range, or no slot.
+    """
+    found: list[int] = []
+    for word in text.split():
+        first, dash, last = word.partition("-")
+        # Bounded, however long the range that somebody has written.
+        found += range(int(first), min(int(last if dash else first), SLOT_COUNT) + 1)
+    if any(not 0 <= slot < SLOT_COUNT for slot in found):
+        raise ValueError(f"{text!r} names slots that do not exist")
+    return tuple(sorted(found))

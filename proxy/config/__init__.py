@@ -16,10 +16,11 @@ from pydantic import BeforeValidator, field_validator
 
 from proxy.commands.pins import Pin as KeyPin
 from proxy.commands.pins import PinError, PinTable
-from proxy.config.clients import Clients, Listen
+from proxy.config.clients import Clients
 from proxy.config.cluster import Cluster
 from proxy.config.commands import Commands, Pin
 from proxy.config.limits import Limits
+from proxy.config.listen import Listen
 from proxy.config.operation import Admin, Insight, Log, Reload, Tracing
 from proxy.config.restraints import Rate
 from proxy.config.timeouts import Timeouts

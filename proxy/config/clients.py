@@ -1,4 +1,4 @@
-"""The tables ``[listen]`` and ``[clients]``: where clients connect, who may, what they see."""
+"""The table ``[clients]``: who may connect, and what they see."""
 
 from __future__ import annotations
 
@@ -11,38 +11,13 @@ from typing import Literal
 from pydantic import (
     Field,
     NonNegativeFloat,
-    PositiveInt,
     SecretStr,
     ValidationInfo,
     field_validator,
 )
 
-from proxy.config.values import Account, Secrets, Table, Words, read_secret
+from proxy.config.values import Account, Secrets, Words, read_secret
 from proxy.errors import ConfigError
-
-
-class Listen(Table):
-    """Where clients connect."""
-
-    address: str = "127.0.0.1"
-    """IP address or host name to listen on; 0.0.0.0 or :: for every interface."""
-    port: int = Field(default=6379, ge=0, le=65535)
-    """Port to listen on; 0 lets the kernel choose a free one, which the log names."""
-    backlog: PositiveInt = 1024
-    """How many connections the kernel may hold until they are accepted."""
-    max_clients: PositiveInt = 10_000
-    """How many clients may be connected; the next one gets an error. Redis's own default."""
-    tcp_keepalive_s: int = Field(default=300, ge=0, le=32767)
-    """Ask an idle client's kernel after this many seconds if it lives; 0 never. As Redis."""
-    reuse_port: bool = False
-    """Share the port with other processes that say so too; the kernel spreads connections."""
-    drain_delay_s: NonNegativeFloat = 0.0
-    """Before stopping, serve on for so long while /readyz says no; for Kubernetes' endpoints."""
-    # Half of what Kubernetes grants (30 s), less the time that the address may still be in use.
-    drain_s: NonNegativeFloat = 10.0
-    """When stopping, let requests in flight finish for so long; then end all the same."""
-    drain_linger_s: NonNegativeFloat = 1.0
-    """How long of it clients in MULTI or a blocking command have to come to an end of that."""
 
 
 class Clients(Account):
@@ -60,6 +35,9 @@ class Clients(Account):
     """Let the cluster answer CLUSTER commands that only read; else: support disabled."""
     idle_timeout_s: NonNegativeFloat = 0.0
     """Disconnect a client that has sent nothing for so long; 0 never. As Redis."""
+    # As PgBouncer and PostgreSQL; a client logs in with the first thing it sends.
+    login_timeout_s: NonNegativeFloat = 60.0
+    """Disconnect a client that must log in and has not for so long; 0 never."""
 
     @field_validator("users")
     @classmethod

@@ -19,6 +19,7 @@ from proxy.cluster.redirects import Ask, Moved, parse_refusal
 from proxy.commands.patience import PATIENCES
 from proxy.control import retry
 from proxy.control.breaker import Breakers
+from proxy.control.entrance import Entrance
 from proxy.control.notices import NOBODY, Notices
 from proxy.control.pools import Pools
 from proxy.control.rates import Held, RateBook
@@ -69,6 +70,7 @@ class ControlPlane:
     Attributes:
         notices: Who keeps a record of what happens.
         time_limits: How long requests may take, by ``PATIENCES``.
+        entrance: Who may come in.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class ControlPlane:
         self._silence_noted = -math.inf
         # Clients refused before the limit was reached; None: it is not.
         self._refused_before: int | None = None
+        self._lacks_descriptors = False
         self.notices: Notices = NOBODY
 
     def connect(
@@ -113,6 +116,10 @@ class ControlPlane:
         self._watcher = watcher
         self._on_punt = on_punt
         self._on_closed = on_closed
+        self.entrance = Entrance(engine.meter.note_limit)
+        self.distrusts = self.entrance.distrusts
+        self.no_header = self.entrance.no_header
+        self.turn_away = self.entrance.turn_away
         self._bringer = bringer
         self._breakers = breakers
         self._rates = rates
@@ -126,6 +133,9 @@ class ControlPlane:
         client.state = self._new_state()
         client.is_gated = self._must_log_in()
         self._rates.settle(client)
+        if self._lacks_descriptors:
+            self._lacks_descriptors = False
+            log.info("connections accepted again", clients=len(self._engine.clients))
         if self._refused_before is not None:
             self._note_room(self._refused_before)
 
@@ -142,6 +152,13 @@ class ControlPlane:
             self._refused_before = self._engine.refused_clients - 1  # this one is counted
             log.warning("clients turned away", limit=self._engine.max_clients)
         return replies.max_clients()
+
+    def out_of_descriptors(self) -> None:
+        """Tell that connections wait; the engine tries again with every sweep."""
+        self._engine.meter.note_limit("descriptors")
+        if not self._lacks_descriptors:
+            self._lacks_descriptors = True
+            log.warning("no descriptors left, connections wait", clients=len(self._engine.clients))
 
     def _note_room(self, refused_before: int) -> None:
         clients, engine = len(self._engine.clients), self._engine

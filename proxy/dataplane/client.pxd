@@ -68,6 +68,10 @@ cdef class Client:
     cdef bint is_admitted              # its next request has been paid for, and had to wait
     cdef bint is_careful               # gated, or it has an allowance
     cdef double over_since             # output over the soft limit since then; 0: it is not
+    cdef double gated_at               # since when
+    cdef readonly bint is_unix         # it came by a Unix socket
+    cdef readonly str told_address     # as whoever passes it on says; None: as its socket does
+    cdef readonly str told_local_address
     cdef readonly bint leaves_at_end            # closed as soon as it sends nothing more, whatever it waits for
     cdef public bint may_idle          # idle_timeout_s is not for it
     cdef public int reply_mode

@@ -98,6 +98,18 @@ class Client:
         """Number of its socket, -1 once closed."""
 
     @property
+    def is_unix(self) -> bool:
+        """Whether it came by a Unix socket."""
+
+    @property
+    def told_address(self) -> str | None:
+        """Its address as whoever passed it on has told; None: nobody has."""
+
+    @property
+    def told_local_address(self) -> str | None:
+        """Where it connected to, as whoever passed it on has told."""
+
+    @property
     def address(self) -> str:
         """The client's address and port as text."""
 

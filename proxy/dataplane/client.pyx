@@ -119,7 +119,9 @@ cdef class Client:
     def is_gated(self, bint gated):
         if gated or self.gated:
             self.is_off_road = gated
-        self.gated = gated
+        if gated != self.gated:
+            self.gated = gated
+            self.engine.expect_login(self)
         self.is_careful = gated or self.allowance is not None
 
     @property
@@ -160,12 +162,13 @@ cdef class Client:
     @property
     def address(self):
         """The client's address and port as text."""
-        return _address_text(self.fd, True)
+        return _address_text(self.fd, True) if self.told_address is None else self.told_address
 
     @property
     def local_address(self):
         """The address and port it connected to, as text."""
-        return _address_text(self.fd, False)
+        return _address_text(self.fd, False) if self.told_address is None \
+            else self.told_local_address
 
     def close_after_reply(self):
         """Take no more requests, and close when all replies are written."""
@@ -185,9 +188,16 @@ def _address_text(int fd, bint of_peer):
         return ""
     try:
         with socket.socket(fileno=socket.dup(fd)) as copy:
+            if copy.family == socket.AF_UNIX:
+                return _path_text(copy.getsockname())  # of both ends, as servers say it
             name = copy.getpeername() if of_peer else copy.getsockname()
     except OSError:
         return ""
-    if not isinstance(name, tuple):
-        return f"{name}:0"
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def _path_text(path):
+    """Return "path:0" of a Unix socket; an abstract one begins with ``@``."""
+    if isinstance(path, bytes):
+        path = path.replace(b"\0", b"@").decode("ascii", "backslashreplace")
+    return f"{path}:0"

@@ -2,19 +2,44 @@
 """The door: who comes in.
 
 Strategy: what is asked of a client once, when it comes, stands here; what is done for each
-of its requests is above. So a condition of entry costs no request anything.
+of its requests is above. So a condition of entry costs no request anything. A connection
+that has to say first whom it is from is no client yet: it becomes one when its header is
+whole, and what comes behind the header is still in the kernel, for whoever is next.
 """
 
-from libc.errno cimport EMFILE, ENFILE, errno
+from libc.errno cimport (
+    EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno)
 
-from proxy.dataplane.client cimport Client
+from proxy.dataplane.client cimport GONE, Client
 from proxy.dataplane.kernel cimport (
-    EPOLL_CTL_DEL, IPPROTO_TCP, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK, TCP_NODELAY, accept4,
-    epoll_ctl, epoll_event, send, setsockopt)
+    AF_INET, AF_INET6, EPOLL_CTL_DEL, INET6_ADDRSTRLEN, IPPROTO_TCP, MSG_DONTWAIT, MSG_NOSIGNAL,
+    MSG_PEEK, SOCK_CLOEXEC, SOCK_NONBLOCK, TCP_NODELAY, accept4, epoll_ctl, epoll_event, inet_ntop,
+    recv, send, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage)
 from proxy.dataplane.meter cimport MAX_CLIENTS
+from proxy.dataplane.proxy_header import LIMIT_BYTES, BadHeaderError, parse_header
 
 cdef enum:
     ACCEPTS_PER_TICK = 64
+
+cdef Py_ssize_t HEADER_BYTES = LIMIT_BYTES
+
+
+cdef str host_of(sockaddr_storage* name):
+    """Return the IP address of a name as text; empty: it is a Unix socket's."""
+    cdef char text[INET6_ADDRSTRLEN]
+    cdef const void* address
+    if name.ss_family == AF_INET:
+        address = &(<sockaddr_in*>name).sin_addr
+    elif name.ss_family == AF_INET6:
+        address = &(<sockaddr_in6*>name).sin6_addr
+    else:
+        return ""
+    inet_ntop(name.ss_family, address, text, INET6_ADDRSTRLEN)
+    return text.decode("ascii")
+
+
+cdef class Newcomer:
+    """A connection whose header is not whole yet."""
 
 
 cdef class Doorway(Farewell):
@@ -22,12 +47,22 @@ cdef class Doorway(Farewell):
 
     def __cinit__(self, *args, **kwargs):
         self.next_id = 1
+        self.header_listeners = set()
+        self.newcomers = {}
         self.paused_listeners = []
+        self.client_fd_limit = 1 << 30
+        self.header_timeout_s = 5.0
 
     # ---- what the control plane sets ------------------------------------------
 
-    def listen(self, int fd):
-        """Accept clients from a listening, non-blocking socket."""
+    def listen(self, int fd, bint expects_header=False):
+        """Accept clients from a listening, non-blocking socket.
+
+        Args:
+            expects_header: Each connection begins with a PROXY protocol header.
+        """
+        if expects_header:
+            self.header_listeners.add(fd)
         self._own(fd, fd)
         self._add(fd)
 
@@ -37,44 +72,141 @@ cdef class Doorway(Farewell):
         if fd < <int>len(self.owners) and self.owners[fd] == fd:
             epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, &event)
             self.owners[fd] = None
+            self.header_listeners.discard(fd)
             self.guards.pop(fd, None)
 
     # ---- in -------------------------------------------------------------------
 
     cdef int _accept(self, int listener) except -1:
-        cdef int fd, i, one = 1
-        cdef Client client
-        guard = self.guards.get(listener) if self.guards else None
+        cdef sockaddr_storage name
+        cdef unsigned int length
+        cdef int fd, i
         for i in range(ACCEPTS_PER_TICK):
-            fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            length = sizeof(name)
+            fd = accept4(listener, <sockaddr*>&name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
-                if errno == EMFILE or errno == ENFILE:
+                if errno == ECONNABORTED or errno == EINTR:
+                    continue  # that one has left; others may wait
+                if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
                     self._watch(listener, False, False)
                     self.paused_listeners.append(listener)
+                    self.control.out_of_descriptors()
                 return 0
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
-            if len(self.by_id) >= self.max_clients:
-                self.refused_clients += 1
-                self.meter.by_limit[MAX_CLIENTS] += 1
-                error = self.control.too_many_clients()
-                # To a client that speaks TLS it would be no more than noise.
-                self._turn_away(fd, error if guard is None else b"")
-                continue
-            client = Client(self.next_id, fd, self.control.lane_for(2), self.now, self)
-            client.output_allowance = self.client_output_soft_bytes
-            if guard is not None:
-                self.begin_handshake(client, guard)
-            self.next_id += 1
-            self.accepted += 1
-            self.by_id[client.id] = client
-            self._own(fd, client)
+            self._own(fd, None)
             self._add(fd)
-            self.control.accepted(client)
+            self._meet(fd, listener, host_of(&name))
         return 0
 
-    cdef int _turn_away(self, int fd, bytes error) except -1:
+    cdef int _meet(self, int fd, int listener, str host) except -1:
+        """Decide what becomes of a new connection."""
+        cdef Newcomer newcomer
+        if fd >= self.client_fd_limit:
+            self.refused_clients += 1
+            self.meter.note_limit("descriptors")
+            return self._turn_away(fd, listener, self.control.too_many_clients())
+        if len(self.by_id) + len(self.newcomers) >= self.max_clients:
+            self.refused_clients += 1
+            self.meter.by_limit[MAX_CLIENTS] += 1
+            return self._turn_away(fd, listener, self.control.too_many_clients())
+        if listener not in self.header_listeners:
+            return self._let_in(fd, listener, host, None)
+        error = self.control.distrusts(host)
+        if error is not None:
+            return self._turn_away(fd, listener, error)
+        newcomer = Newcomer()
+        newcomer.fd = fd
+        newcomer.listener = listener
+        newcomer.host = host
+        newcomer.begun = b""
+        newcomer.until_s = self.now + self.header_timeout_s
+        self.newcomers[fd] = newcomer
+        self.owners[fd] = newcomer
+        return 0
+
+    cdef int _read_header(self, Newcomer newcomer) except -1:
+        """Take of what has come what is the header's, and nothing else."""
+        cdef int fd = newcomer.fd
+        cdef ssize_t received
+        cdef Py_ssize_t before = len(newcomer.begun)
+        if fd < 0:
+            return 0
+        # What came before was not all of it, so all of it is within its limit.
+        received = recv(fd, self.inbox, HEADER_BYTES - before, MSG_DONTWAIT | MSG_PEEK)
+        if received <= 0:
+            if received == 0 or (errno != EAGAIN and errno != EINTR):
+                self._forget_newcomer(newcomer)
+                self._doom(fd)
+            return 0
+        data = newcomer.begun + self.inbox[:received]
+        try:
+            header = parse_header(data)
+        except BadHeaderError as problem:
+            self._forget_newcomer(newcomer)
+            return self._turn_away(
+                fd, newcomer.listener, self.control.no_header(newcomer.host, str(problem)))
+        if header is None:
+            newcomer.begun = data
+            recv(fd, self.inbox, received, MSG_DONTWAIT)
+            return 0
+        recv(fd, self.inbox, <Py_ssize_t>header.length - before, MSG_DONTWAIT)
+        self._forget_newcomer(newcomer)
+        return self._let_in(fd, newcomer.listener, newcomer.host, header)
+
+    cdef int _let_in(self, int fd, int listener, str host, object header) except -1:
+        """Make a client of a connection.
+
+        Args:
+            host: Its other end; empty for a Unix socket.
+            header: Whom it is from, if somebody has passed it on.
+        """
+        cdef Client client
+        cdef int one = 1
+        if self.is_draining:
+            return self._doom(fd)
+        if header is not None and header.source is None:
+            header = None
+        guard = self.guards.get(listener) if self.guards else None
+        told = None if header is None else header.source.host
+        error = self.control.turn_away(host, told, guard is not None)
+        if error is not None:
+            return self._turn_away(fd, listener, error)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+        client = Client(self.next_id, fd, self.control.lane_for(2), self.now, self)
+        client.output_allowance = self.client_output_soft_bytes
+        client.is_unix = not host
+        if header is not None:
+            client.told_address = str(header.source)
+            client.told_local_address = str(header.destination)
+        if guard is not None:
+            self.begin_handshake(client, guard)
+        self.next_id += 1
+        self.accepted += 1
+        self.by_id[client.id] = client
+        self.owners[fd] = client
+        self.control.accepted(client)
+        return 0
+
+    cdef int _turn_away(self, int fd, int listener, bytes error) except -1:
         """Say why, and close; it may have sent something already."""
-        send(fd, <const char*>error, len(error), MSG_NOSIGNAL)
-        self._own(fd, None)
-        self._add(fd)
+        self.owners[fd] = None
+        if listener not in self.guards:  # to a client that speaks TLS it would be noise
+            send(fd, <const char*>error, len(error), MSG_NOSIGNAL | MSG_DONTWAIT)
+        if fd >= self.client_fd_limit or len(self.leavers) >= self.leaving_limit // 2:
+            return self._doom(fd)  # a storm of these leaves room for those who were clients
         return self._see_off(fd, self.now)
+
+    cdef int _look_after_newcomers(self) except -1:
+        """Close those whose header takes too long."""
+        cdef Newcomer newcomer
+        for newcomer in list(self.newcomers.values()):
+            if self.now < newcomer.until_s:
+                break  # the others have come later
+            self.meter.note_limit("proxy_protocol_timeout_s")
+            self._doom(newcomer.fd)
+            self._forget_newcomer(newcomer)
+        return 0
+
+    cdef int _forget_newcomer(self, Newcomer newcomer) except -1:
+        del self.newcomers[newcomer.fd]
+        newcomer.fd = GONE
+        return 0

@@ -16,6 +16,7 @@ would call each other for every request.
 import weakref
 
 from proxy.dataplane.client cimport GONE, OWN, STALL_OUTPUT, STALL_PAUSE, Client
+from proxy.dataplane.doorway cimport Newcomer
 from proxy.dataplane.farewell cimport Leaver
 from proxy.dataplane.histogram cimport add_time
 from proxy.dataplane.kernel cimport (
@@ -127,9 +128,10 @@ cdef class Engine(ClientSide):
     def is_busy(self):
         """Whether a sweep is needed even if no socket becomes ready."""
         return self.in_flight > 0 or bool(self.sleepers) or bool(self.paused_listeners) \
-            or bool(self.leavers) or bool(self.handshaking) or self.has_slow_readers \
-            or self.has_full_queues or bool(self.thirsty) \
-            or (self.idle_timeout_s > 0 and bool(self.by_id))
+            or bool(self.leavers) or bool(self.newcomers) or bool(self.handshaking) \
+            or self.has_slow_readers or self.has_full_queues or bool(self.thirsty) \
+            or (self.idle_timeout_s > 0 and bool(self.by_id)) \
+            or (self.login_timeout_s > 0 and bool(self.strangers))
 
     @property
     def sweep_after_s(self):
@@ -146,6 +148,8 @@ cdef class Engine(ClientSide):
                 self.drop(owner)
             elif isinstance(owner, Leaver):
                 self._let_leave(owner)
+            elif isinstance(owner, Newcomer):
+                self._doom((<Newcomer>owner).fd)
         self._close_doomed()
 
     # ---- the tick -------------------------------------------------------------
@@ -221,6 +225,8 @@ cdef class Engine(ClientSide):
                 self._write_pipeline(<Pipeline>owner)
         elif isinstance(owner, Leaver):
             self._hear_out(<Leaver>owner)
+        elif isinstance(owner, Newcomer):
+            self._read_header(<Newcomer>owner)
         elif owner is not None:
             self._accept(fd)
         elif fd == self.bell:
@@ -288,6 +294,10 @@ cdef class Engine(ClientSide):
         self.paused_listeners = []
         if self.leavers:
             self._look_after_leavers()
+        if self.newcomers:
+            self._look_after_newcomers()
+        if self.strangers and self.login_timeout_s > 0:
+            self._look_after_strangers()
         for client in self.late_handshakes():
             self._close_client(client, "")
         self.has_slow_readers = False

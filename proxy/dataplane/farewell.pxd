@@ -15,7 +15,10 @@ cdef class Leaver:
 cdef class Farewell(Handshakes):
     cdef dict by_id                 # clients
     cdef dict leavers               # by descriptor
+    cdef dict strangers             # clients that must log in, by id, from the longest on
+    cdef bint is_draining
     cdef public Py_ssize_t leaving_limit
+    cdef public double login_timeout_s
 
     cdef int _watch_client(self, Client client) except -1
     cdef int _close_if_done(self, Client client) except -1
@@ -24,4 +27,5 @@ cdef class Farewell(Handshakes):
     cdef int _see_off(self, int fd, double heard_at) except -1
     cdef int _hear_out(self, Leaver leaver) except -1
     cdef int _look_after_leavers(self) except -1
+    cdef int _look_after_strangers(self) except -1
     cdef int _let_leave(self, Leaver leaver) except -1

@@ -14,6 +14,9 @@ class Farewell(Handshakes):
     leaving_limit: int
     """Connections that may be in ``leaving`` at a time; the next is closed at once."""
 
+    login_timeout_s: float
+    """A client that must log in first is closed when it has not for so long; 0: never."""
+
     @property
     def leaving(self) -> int:
         """Connections that have been told everything and are not closed yet."""
@@ -31,6 +34,9 @@ class Farewell(Handshakes):
         Otherwise it is closed when it has what it asked for. A client that blocks
         takes nothing any more once it is gone.
         """
+
+    def expect_login(self, client: Client) -> None:
+        """Note that a client has to log in from now on, or need not any more."""
 
     def close_client(self, client: Client, reason: str = "") -> None:
         """Close a client's connection now; replies it has not read are lost."""

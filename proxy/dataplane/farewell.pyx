@@ -43,6 +43,7 @@ cdef class Farewell(Handshakes):
     def __cinit__(self, *args, **kwargs):
         self.by_id = {}
         self.leavers = {}
+        self.strangers = {}
         self.leaving_limit = 1024
 
     # ---- what the control plane sets ------------------------------------------
@@ -50,6 +51,7 @@ cdef class Farewell(Handshakes):
     def drain(self):
         """Take no more requests; each client is closed when it has what it asked for."""
         cdef Client client
+        self.is_draining = True
         for client in self.by_id.values():
             client.is_closing = True
             self.mark_dirty(client)
@@ -66,6 +68,14 @@ cdef class Farewell(Handshakes):
             self._watch_client(client)
         elif client.fd >= 0 and leaves_at_end:
             self.close_client(client)
+
+    def expect_login(self, Client client):
+        """Note that a client has to log in from now on, or need not any more."""
+        if client.gated:
+            client.gated_at = self.now
+            self.strangers[client.id] = client
+        else:
+            self.strangers.pop(client.id, None)
 
     def close_client(self, Client client, str reason=""):
         """Close a client's connection now; replies it has not read are lost."""
@@ -125,6 +135,8 @@ cdef class Farewell(Handshakes):
         """Let go of a client whose descriptor somebody else closes."""
         client.fd = GONE
         del self.by_id[client.id]
+        if client.gated:
+            self.strangers.pop(client.id, None)
         self.in_flight -= client.in_flight
         self.meter.left_pieces += client.in_flight
         if self.watched:
@@ -134,6 +146,16 @@ cdef class Farewell(Handshakes):
         client.output.clear()
         client.cipher = None
         self.control.closed(client, reason)
+        return 0
+
+    cdef int _look_after_strangers(self) except -1:
+        """Close those who have not logged in for too long."""
+        cdef Client client
+        for client in list(self.strangers.values()):
+            if self.now - client.gated_at <= self.login_timeout_s:
+                break  # the others have come later
+            self.meter.note_limit("login_timeout_s")
+            self._close_client(client, "not logged in within clients.login_timeout_s")
         return 0
 
     # ---- the end of its connection ------------------------------------------------

@@ -147,6 +147,28 @@ class Hooks(Protocol):
     def too_many_clients(self) -> bytes:
         """Return the error for a client over the limit."""
 
+    def out_of_descriptors(self) -> None:
+        """Note that connections wait because there are no descriptors for them."""
+
+    def distrusts(self, host: str) -> bytes | None:
+        """Return the error for whoever may not pass connections on; None: it may.
+
+        Args:
+            host: Its IP address; empty: it came by a Unix socket.
+        """
+
+    def no_header(self, host: str, problem: str) -> bytes:
+        """Return the error for a connection that does not begin with a PROXY header."""
+
+    def turn_away(self, host: str, told: str | None, has_tls: bool) -> bytes | None:
+        """Return the error for a connection that may not come in; None: it may.
+
+        Args:
+            host: Its other end's IP address; empty: it came by a Unix socket.
+            told: Where it really is from, if it was passed on: an IP address or a path.
+            has_tls: A TLS handshake comes next.
+        """
+
     def accepted(self, client: Client) -> None:
         """Note a new client."""
 

@@ -38,9 +38,14 @@ cdef extern from "<sys/socket.h>" nogil:
         SOCK_CLOEXEC
         MSG_NOSIGNAL
         MSG_DONTWAIT
+        MSG_PEEK
         SHUT_WR
+        AF_INET
+        AF_INET6
     struct sockaddr:
         pass
+    struct sockaddr_storage:
+        unsigned short ss_family
     struct iovec:
         void* iov_base
         size_t iov_len
@@ -63,6 +68,18 @@ cdef extern from "<sys/ioctl.h>" nogil:
 cdef extern from "<netinet/in.h>" nogil:
     enum:
         IPPROTO_TCP
+        INET6_ADDRSTRLEN
+    struct in_addr:
+        pass
+    struct in6_addr:
+        pass
+    struct sockaddr_in:
+        in_addr sin_addr
+    struct sockaddr_in6:
+        in6_addr sin6_addr
+
+cdef extern from "<arpa/inet.h>" nogil:
+    const char* inet_ntop(int family, const void* address, char* text, unsigned int size)
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:

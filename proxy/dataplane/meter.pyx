@@ -35,9 +35,12 @@ LIMITS = (
     "reply_limit_bytes", "client_output_soft_bytes", "client_output_limit_bytes",
     "client_in_flight_limit", "node_queue_soft_bytes", "max_clients", "idle_timeout_s",
     "request_timeout_s", "client_output_soft_s", "node_in_flight_limit", "fan_out_limit",
-    "memory_limit_bytes", "rate_commands_per_s", "rate_bytes_per_s", "guard", "lane_limit", "private_connection_limit", "transaction_limit_bytes",
-    "cross_slot_limit_bytes", "client_subscription_limit", "pubsub_output_limit_bytes",
-    "pubsub_output_soft_bytes")
+    "memory_limit_bytes", "rate_commands_per_s", "rate_bytes_per_s", "guard", "lane_limit",
+    "private_connection_limit", "transaction_limit_bytes", "cross_slot_limit_bytes",
+    "client_subscription_limit", "pubsub_output_limit_bytes", "pubsub_output_soft_bytes",
+    "descriptors", "login_timeout_s", "protected_mode",
+    "connections_per_s", "connections_per_s_per_address", "proxy_protocol",
+    "proxy_protocol_timeout_s")
 WIDTH_BOUNDS = tuple([float(2 ** (step + 1)) for step in range(WIDTH_BUCKETS - 1)])
 
 cdef list CODES = [code.encode() for code in ERROR_CODES if code != "other"]

@@ -12,24 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.slots import share_slots
 from proxy.embedded.agreement import view_of
 from proxy.embedded.errors import ServerRefused
 from proxy.embedded.node import RedisNode
 from proxy.embedded.waiting import wait_for
 
 MEET_DEADLINE_S = 20.0
-
-
-def share_of_slots(index: int, primaries: int) -> tuple[int, int]:
-    """Return the first and last slot of one primary when all get equal shares.
-
-    The same division as ``redis-cli --cluster create``: 0-5460, 5461-10922
-    and 10923-16383 for three.
-    """
-    share = SLOT_COUNT / primaries
-    last = SLOT_COUNT - 1 if index == primaries - 1 else round(share * (index + 1) - 1)
-    return (0 if index == 0 else round(share * index - 1) + 1), last
 
 
 def form_cluster(primaries: Sequence[RedisNode], replicas: Sequence[RedisNode]) -> None:
@@ -43,8 +32,7 @@ def form_cluster(primaries: Sequence[RedisNode], replicas: Sequence[RedisNode]) 
         EmbeddedError: A node refused, or they did not find each other in time.
     """
     nodes = [*primaries, *replicas]
-    for index, node in enumerate(primaries):
-        first, last = share_of_slots(index, len(primaries))
+    for node, (first, last) in zip(primaries, share_slots(len(primaries)), strict=True):
         # ADDSLOTSRANGE is not known before Redis 7.0.
         node.call("CLUSTER", "ADDSLOTS", *range(first, last + 1))
     for index, node in enumerate(nodes):

@@ -11,14 +11,25 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from proxy.cluster.addresses import Address
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@runtime_checkable
+class ShownOtherwise(Protocol):
+    """A view that is not shown field by field."""
+
+    def shown(self) -> object:
+        """Return what is shown instead."""
 
 
 def text_of(data: bytes) -> str:
@@ -41,6 +52,8 @@ def _field_names(kind: type[DataclassInstance]) -> tuple[str, ...]:
 def as_json(view: object) -> Json:
     """Return a view, or a part of one, as what ``json.dumps`` takes.
 
+    Addresses are shown as ``host:port``, bytes as ``text_of`` shows them.
+
     Raises:
         TypeError: It has something in it that is no view's.
     """
@@ -55,7 +68,11 @@ def as_json(view: object) -> Json:
             return round(view, 6) if math.isfinite(view) else None
         case tuple() | list():
             return [as_json(item) for item in view]
-        case dict():
+        case Address():
+            return str(view)
+        case ShownOtherwise():
+            return as_json(view.shown())
+        case Mapping():
             return {str(key): as_json(item) for key, item in view.items()}
     if dataclasses.is_dataclass(view) and not isinstance(view, type):
         return {name: as_json(getattr(view, name)) for name in _field_names(type(view))}

@@ -13,7 +13,16 @@ from proxy.version import find_version
 
 SEEDS_TOLD = 3
 # What the line says anyway.
-SAID = frozenset({"listen.address", "listen.port", "admin.address", "admin.port", "cluster.seeds"})
+SAID = frozenset(
+    {
+        "listen.address",
+        "listen.port",
+        "listen.unix_socket",
+        "admin.address",
+        "admin.port",
+        "cluster.seeds",
+    }
+)
 
 
 def start_facts(
@@ -32,11 +41,12 @@ def start_facts(
         server: What the nodes are, name and version.
         topology: The map in use.
     """
-    seeds = settings.cluster.seeds
+    seeds, listen = settings.cluster.seeds, settings.listen
+    tcp = f"{listen.address}:{port}" if listen.address else ""
     more = f" and {len(seeds) - SEEDS_TOLD} more" if len(seeds) > SEEDS_TOLD else ""
     return {
         "version": find_version() or "unknown",
-        "address": f"{settings.listen.address}:{port}",
+        "address": ", ".join(place for place in (tcp, listen.unix_socket) if place),
         "admin": "none" if admin_port is None else f"{settings.admin.address}:{admin_port}",
         "server": b" ".join(server),
         "primaries": len(topology.primaries) if topology else 0,

@@ -1,7 +1,8 @@
-"""Settings with everything that they name: secrets and certificates, read at one moment.
+"""What new settings are to a running proxy: the values, what they name, and who takes them.
 
-Strategy: what cannot be read or used is found here, before any room has got anything; so new
-settings come into force whole, or not at all.
+Strategy: secrets and certificates are read with the settings that name them, at one moment.
+What cannot be read or used is found before any room has got anything; so new settings come
+into force whole, or not at all.
 
 Cost: some milliseconds, most of them for certificates if there are any.
 """
@@ -10,11 +11,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from proxy.config import Settings
+from proxy.control.breaker import Breakers
+from proxy.control.calls import Calls
 from proxy.control.connection import Credentials
-from proxy.life.certificates import Contexts
+from proxy.control.hub import Hub
+from proxy.control.plane import ControlPlane
+from proxy.control.pools import Pools
+from proxy.control.pulse import Pulse
+from proxy.control.rates import RateBook
+from proxy.control.scripts import ScriptBook
+from proxy.control.watch import Watcher
+from proxy.dataplane.engine import Engine
+from proxy.insight.observatory import Observatory
+from proxy.life.certificates import Certificates, Contexts
+from proxy.life.learning import CommandTables
+from proxy.life.sampling import Sampling
+from proxy.sessions.accounts import Accounts
+from proxy.sessions.across import Across
+from proxy.sessions.blocking import Blocking
+from proxy.sessions.desk import Desk
+from proxy.tls.sides import Guard, NodeTls
+
+
+@dataclass(slots=True)
+class AdminToken:
+    """The token of the admin port; empty: nothing can be changed there."""
+
+    words: str = ""
+
+
+class Rooms(Protocol):
+    """Whoever takes settings while the proxy runs: a ``Proxy``."""
+
+    engine: Engine
+    plane: ControlPlane
+    watcher: Watcher
+    pools: Pools
+    accounts: Accounts
+    calls: Calls
+    hub: Hub
+    scripts: ScriptBook
+    across: Across
+    desk: Desk
+    tables: CommandTables
+    rates: RateBook
+    admin_token: AdminToken
+    observatory: Observatory
+    pulse: Pulse
+    breakers: Breakers
+    blocking: Blocking
+    sampling: Sampling
+    guard: Guard
+    admin_guard: Guard
+    node_tls: NodeTls
+    certificates: Certificates
 
 
 @dataclass(frozen=True, slots=True)

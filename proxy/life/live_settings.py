@@ -8,71 +8,20 @@ which function that is, or why it needs a restart; a test sees that no key is mi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from proxy.commands.overrides import DENIED_BY_DEFAULT, DENIED_TO_THE_PROXYS_USER
 from proxy.commands.patience import PATIENCES, setting_of
 from proxy.config import Admin, Cluster, Settings, Tls
-from proxy.control.breaker import Breakers
-from proxy.control.calls import Calls
-from proxy.control.hub import Hub
-from proxy.control.plane import ControlPlane
-from proxy.control.pools import Pools
-from proxy.control.pulse import Pulse
-from proxy.control.rates import RateBook, RateRule
-from proxy.control.scripts import ScriptBook
-from proxy.control.watch import Watcher
-from proxy.dataplane.engine import Engine
-from proxy.insight.observatory import Observatory
-from proxy.life.certificates import Certificates
-from proxy.life.given import Given
-from proxy.life.learning import CommandTables
-from proxy.life.sampling import Sampling
+from proxy.control.entrance import Rules
+from proxy.control.rates import RateRule
+from proxy.life.descriptors import make_room
+from proxy.life.given import Given, Rooms
 from proxy.logs import set_level
 from proxy.resp.time_limit import GENERAL, TimeLimit
-from proxy.sessions.accounts import Accounts, PassedUsers
-from proxy.sessions.across import COPIES_AT_ONCE, Across
-from proxy.sessions.blocking import Blocking
-from proxy.sessions.desk import Desk
+from proxy.sessions.accounts import PassedUsers
+from proxy.sessions.across import COPIES_AT_ONCE
 from proxy.sessions.passwords import PasswordBook
 from proxy.sessions.transaction_queue import TransactionRules
-from proxy.tls.sides import Guard, NodeTls
-
-
-@dataclass(slots=True)
-class AdminToken:
-    """The token of the admin port; empty: nothing can be changed there."""
-
-    words: str = ""
-
-
-class Rooms(Protocol):
-    """Whoever takes settings while the proxy runs: a ``Proxy``."""
-
-    engine: Engine
-    plane: ControlPlane
-    watcher: Watcher
-    pools: Pools
-    accounts: Accounts
-    calls: Calls
-    hub: Hub
-    scripts: ScriptBook
-    across: Across
-    desk: Desk
-    tables: CommandTables
-    rates: RateBook
-    admin_token: AdminToken
-    observatory: Observatory
-    pulse: Pulse
-    breakers: Breakers
-    blocking: Blocking
-    sampling: Sampling
-    guard: Guard
-    admin_guard: Guard
-    node_tls: NodeTls
-    certificates: Certificates
-
 
 # ---- what each room takes ----------------------------------------------------------------
 
@@ -89,7 +38,10 @@ def denied_by(settings: Settings) -> frozenset[bytes]:
 
 def _set_engine(rooms: Rooms, given: Given) -> None:
     settings, limits, engine = given.settings, given.settings.limits, rooms.engine
-    engine.max_clients = settings.listen.max_clients
+    room = make_room(settings.listen.max_clients)
+    engine.max_clients, engine.client_fd_limit = room.clients, room.below
+    engine.header_timeout_s = settings.listen.proxy_protocol_timeout_s
+    engine.login_timeout_s = settings.clients.login_timeout_s
     engine.silence_s = settings.cluster.silence_timeout_s
     engine.idle_timeout_s = settings.clients.idle_timeout_s
     engine.in_flight_limit = limits.client_in_flight_limit
@@ -100,6 +52,26 @@ def _set_engine(rooms: Rooms, given: Given) -> None:
     engine.node_in_flight_limit = limits.node_in_flight_limit
     engine.memory_limit_bytes = limits.memory_limit_bytes
     engine.reply_limit_bytes = rooms.plane.reply_limit_bytes = limits.reply_limit_bytes
+
+
+def _set_entrance(rooms: Rooms, given: Given) -> None:
+    """Concerns the next connections; clients that are in stay in."""
+    listen = given.settings.listen
+    rooms.plane.entrance.replace(
+        Rules(
+            is_protected=listen.protected_mode and has_no_key(given),
+            tls_proves=given.settings.tls.client_certificates == "required",
+            per_s=listen.connections_per_s,
+            per_s_per_address=listen.connections_per_s_per_address,
+            passers_on=listen.passers_on(),
+            unix_passes_on=listen.unix_passes_on,
+        )
+    )
+
+
+def has_no_key(given: Given) -> bool:
+    """Whether nothing is asked of a client that would tell friend from foe."""
+    return given.settings.clients.acl != "pass" and not given.digests
 
 
 def _set_watcher(rooms: Rooms, given: Given) -> None:
@@ -146,6 +118,7 @@ def _set_health(rooms: Rooms, given: Given) -> None:
 
 def _set_users(rooms: Rooms, given: Given) -> None:
     """Send away the clients of users that are gone, as a server does; others stay logged in."""
+    _set_entrance(rooms, given)
     if not isinstance(rooms.accounts, PasswordBook):
         return
     rooms.accounts.replace(given.digests)
@@ -223,6 +196,7 @@ def _set_tls(rooms: Rooms, given: Given) -> None:
     rooms.node_tls.use(tls.nodes)
     rooms.certificates.use(tls.expiries)
     rooms.engine.handshake_timeout_s = given.settings.tls.handshake_timeout_s
+    _set_entrance(rooms, given)
 
 
 def _set_log(_: Rooms, given: Given) -> None:
@@ -238,6 +212,8 @@ Taker = Callable[[Rooms, Given], None]
 _TAKERS: dict[Taker, tuple[str, ...]] = {
     _set_engine: (
         "listen.max_clients",
+        "listen.proxy_protocol_timeout_s",
+        "clients.login_timeout_s",
         "cluster.silence_timeout_s",
         "clients.idle_timeout_s",
         "limits.client_in_flight_limit",
@@ -248,6 +224,12 @@ _TAKERS: dict[Taker, tuple[str, ...]] = {
         "limits.node_in_flight_limit",
         "limits.memory_limit_bytes",
         "limits.reply_limit_bytes",
+    ),
+    _set_entrance: (
+        "listen.connections_per_s",
+        "listen.connections_per_s_per_address",
+        "listen.protected_mode",
+        "listen.proxy_protocol_from",
     ),
     _set_watcher: (
         "cluster.seeds",
@@ -330,9 +312,13 @@ _WHY_RESTART: dict[str, tuple[str, ...]] = {
     "the sockets are open": (
         "listen.address",
         "listen.port",
+        "listen.unix_socket",
+        "listen.unix_socket_mode",
+        "listen.unix_socket_group",
         "listen.reuse_port",
         "listen.backlog",
         "listen.tcp_keepalive_s",
+        "listen.proxy_protocol",
         "admin.enabled",
         "admin.address",
         "admin.port",

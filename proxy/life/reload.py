@@ -18,8 +18,8 @@ import structlog
 from proxy.config import Settings
 from proxy.config.values import Table
 from proxy.errors import ConfigError
-from proxy.life.given import Given
-from proxy.life.live_settings import LIVE, RESTART, WITH_ACL, Rooms
+from proxy.life.given import Given, Rooms
+from proxy.life.live_settings import LIVE, RESTART, WITH_ACL
 from proxy.sources import known_keys, with_text
 
 log = structlog.get_logger()

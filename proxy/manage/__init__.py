@@ -5,6 +5,7 @@ Decisions are pure functions of a ``View``, what all nodes say at one moment: ``
 ``*_run`` changes anything, and both go through ``links``.
 """
 
+from proxy.insight.shown import as_json, text_of
 from proxy.manage.backup import (
     Backup,
     BackupNode,
@@ -26,7 +27,7 @@ from proxy.manage.errors import (
 )
 from proxy.manage.health import Health
 from proxy.manage.health_values import Finding
-from proxy.manage.import_run import ImportOutcome
+from proxy.manage.import_run import ImportOutcome, ImportPlan
 from proxy.manage.inspect import (
     ClusterInfo,
     KeyPlace,
@@ -37,13 +38,14 @@ from proxy.manage.inspect import (
 )
 from proxy.manage.links import Login
 from proxy.manage.manager import ClusterManager
-from proxy.manage.member_plan import AddPlan, RemovePlan
+from proxy.manage.member_plan import AddPlan, FailoverPlan, RemovePlan, ReplicatePlan
 from proxy.manage.metrics import Figures, Metrics, NodeMetrics
 from proxy.manage.migrate_run import METHODS, MoveOptions, MoveOutcome, Stop
 from proxy.manage.move_figures import MoveLine, MovePlan, ShardChange, load_moves, save_moves
 from proxy.manage.move_plan import Move
 from proxy.manage.observer import ClusterObserver
 from proxy.manage.progress import OnProgress, Progress
+from proxy.manage.repair_plan import Repair
 from proxy.manage.simulate import (
     Event,
     Grow,
@@ -58,8 +60,8 @@ from proxy.manage.simulate import (
 from proxy.manage.simulate_figures import Assumptions, LossForecast, MoveForecast
 from proxy.manage.simulate_shape import Shape, shape_of_backup, shape_of_flags
 from proxy.manage.survival import Verdict
-from proxy.manage.values import as_json, text_of
 from proxy.manage.view import View
+from proxy.manage.words import counted
 
 __all__ = [
     "METHODS",
@@ -75,11 +77,13 @@ __all__ = [
     "Difference",
     "Distribution",
     "Event",
+    "FailoverPlan",
     "Figures",
     "Finding",
     "Grow",
     "Health",
     "ImportOutcome",
+    "ImportPlan",
     "Interrupted",
     "KeyPlace",
     "Login",
@@ -103,6 +107,8 @@ __all__ = [
     "OpenSlot",
     "Progress",
     "RemovePlan",
+    "Repair",
+    "ReplicatePlan",
     "Reshard",
     "Shape",
     "ShardChange",
@@ -117,6 +123,7 @@ __all__ = [
     "as_json",
     "as_json_text",
     "as_toml",
+    "counted",
     "differences",
     "key_places",
     "load_backup",

@@ -12,8 +12,8 @@ from collections.abc import Container, Iterable, Iterator
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.map import Topology
-from proxy.cluster.slots import SLOT_COUNT
-from proxy.manage.view import View, slot_text
+from proxy.cluster.slots import slot_text
+from proxy.manage.view import View
 
 
 def first_disagreement(
@@ -21,8 +21,9 @@ def first_disagreement(
 ) -> str | None:
     """Return what the nodes do not agree on yet, None if they do.
 
-    They agree if every one answers and says that it serves, if all know and reach each
-    other and name the same owners and roles, and if each replica is linked to its primary.
+    They agree if every one answers, if all know and reach each other and name the same
+    owners and roles, and if each replica is linked to its primary. They must also say that they
+    serve, but not while a slot has no owner that answers: then they do well to refuse.
 
     Args:
         view: What they say.
@@ -36,10 +37,8 @@ def first_disagreement(
         if node_id not in view.by_id:
             return f"{node_id[:12]} is not there yet"
     for report in view.reports:
-        if not report.topology.is_serving:
+        if view.can_serve and not report.topology.is_serving:
             return f"{report.address} says cluster_state:fail"
-        if report.topology.covered_slots != SLOT_COUNT:
-            return f"{report.address} knows an owner of {report.topology.covered_slots} slots"
         for other in view.reports:
             line = report.line_of(other.id)
             if line is None or "handshake" in line.flags:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from proxy.cluster.addresses import Address, AddressMap
-from proxy.cluster.slots import SLOT_COUNT
-from proxy.manage.view import View, slot_text
+from proxy.cluster.slots import SLOT_COUNT, slot_text
+from proxy.manage.view import View
 
 SETTINGS = (
     "cluster-node-timeout",

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from proxy.cluster.addresses import Address
-from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.slots import parse_slot_text, slot_text
 from proxy.manage.backup import Backup, BackupNode
 from proxy.manage.errors import ManageError
-from proxy.manage.view import slot_text
 
 FORMAT = 1
 _HEAD = "# The shape of a cluster, by slotway cluster backup. No keys and no values are in it.\n"
@@ -119,22 +118,12 @@ def _node(row: Mapping[str, Any]) -> BackupNode:
         hostname=str(row.get("hostname", "")),
         role=str(row["role"]),
         copies=str(row.get("copies", "")) or None,
-        slots=_slots(row.get("slots", "")),
+        slots=parse_slot_text(str(row.get("slots", ""))),
         config_epoch=int(row.get("config_epoch", 0)),
         engine=str(row.get("engine", "")),
         version=str(row.get("version", "")),
         settings={str(name): str(value) for name, value in row.get("settings", {}).items()},
     )
-
-
-def _slots(text: str) -> tuple[int, ...]:
-    found: list[int] = []
-    for word in text.split():
-        first, _, last = word.partition("-")
-        found += range(int(first), min(int(last or first), SLOT_COUNT) + 1)
-    if any(not 0 <= slot < SLOT_COUNT for slot in found):
-        raise ValueError(f"{text!r} names slots that do not exist")
-    return tuple(sorted(found))
 
 
 def _must_be_sound(backup: Backup) -> None:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from proxy.cluster.addresses import Address
-from proxy.manage.dealing import deal_replicas, misplaced, share_slots, take_turns
+from proxy.cluster.slots import share_slots
+from proxy.manage.dealing import deal_replicas, misplaced, take_turns
 from proxy.manage.errors import CannotPlan
 from proxy.manage.report import OLDEST, Report
 from proxy.manage.view import View
+from proxy.manage.words import counted
 
 FEWEST_PRIMARIES = 3
 ALL_PAIRS_UP_TO = 16  # nodes; in a larger cluster gossip is faster than that many introductions
@@ -99,8 +101,9 @@ def plan_create(view: View, replicas: int) -> CreatePlan:
     count = len(reports) // (replicas + 1)
     if not problems and count < FEWEST_PRIMARIES:
         problems.append(
-            f"{len(reports)} nodes with {replicas} replicas each make {count} primaries; "
-            f"a cluster needs {FEWEST_PRIMARIES}, or no majority can replace one that fails"
+            f"{counted(len(reports), 'node')} make {counted(count, 'shard')} of a primary and "
+            f"{counted(replicas, 'replica')}; a cluster needs {FEWEST_PRIMARIES}, or no majority "
+            "can replace a primary that fails"
         )
     if problems:
         raise CannotPlan(problems)
@@ -169,7 +172,8 @@ def _patience(plan: CreatePlan, now: Mapping[str, Report]) -> Phase | None:
     for node in plan.nodes:
         missing = wanted - {line.id for line in now[node.id].lines if "handshake" not in line.flags}
         if missing:
-            return Phase(f"wait until {node.address} knows {len(missing)} more nodes")
+            more = counted(len(missing), "more node")
+            return Phase(f"wait until {node.address} knows {more}")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Deal out: slots in equal shares, roles over hosts, replicas away from their primaries. Pure.
+"""Deal out roles: primaries over hosts, replicas away from their primaries. Pure.
 
 Strategy: nodes are taken from the hosts in turn, so that the primaries are spread; each
 replica then goes to a primary of another host, and pairs are exchanged as long as that
@@ -15,30 +15,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations, zip_longest
 from typing import TypeVar
 
-from proxy.cluster.slots import SLOT_COUNT
-
 T = TypeVar("T", bound=Hashable)
 
 # A host that takes a primary and its replica with it costs the data; two replicas of
 # one primary on one host only cost some of the safety.
 _ON_THE_PRIMARYS_HOST, _ON_A_SIBLINGS_HOST = 100, 1
-
-
-def share_slots(primaries: int) -> list[tuple[int, int]]:
-    """Return the first and last slot of each primary when all get equal shares.
-
-    The same division as ``redis-cli --cluster create``: 0-5460, 5461-10922 and
-    10923-16383 for three.
-
-    Args:
-        primaries: 1 to ``SLOT_COUNT``.
-    """
-    share = SLOT_COUNT / primaries
-    bounds = [round(share * index - 1) + 1 for index in range(primaries)]
-    bounds[0] = 0
-    return [
-        (first, last - 1) for first, last in zip(bounds, [*bounds[1:], SLOT_COUNT], strict=True)
-    ]
 
 
 def take_turns(nodes: Sequence[T], host_of: Mapping[T, str]) -> list[T]:

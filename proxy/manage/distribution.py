@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
-from proxy.cluster.slots import SLOT_COUNT
-from proxy.manage.view import View, slot_text
+from proxy.cluster.slots import SLOT_COUNT, slot_text
+from proxy.manage.view import View
 
 
 @dataclass(frozen=True, slots=True)

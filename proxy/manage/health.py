@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
-from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.slots import SLOT_COUNT, slot_text
 from proxy.manage.agreement import differences
 from proxy.manage.health_nodes import NODE_CHECKS
 from proxy.manage.health_values import Finding
 from proxy.manage.inspect import open_slots, versions
 from proxy.manage.survival import Verdict, host_verdicts, node_verdicts
-from proxy.manage.view import View, slot_text
+from proxy.manage.view import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ Cost: a DUMP and a PTTL a key and pass, a RESTORE a changed key; 150 bytes of me
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.slots import key_slot
 from proxy.manage.errors import CannotPlan, Interrupted, ManageError, NodeRefused
-from proxy.manage.links import Command, Links, Reply
+from proxy.manage.links import Command, Links, Reply, Word
 from proxy.manage.migrate_run import Stop
 from proxy.manage.patience import wait_until_none
 from proxy.manage.progress import OnProgress, Progress, ignore
@@ -31,6 +33,14 @@ PATIENCE_S = 120.0  # chosen: a value of some GiB takes that long
 TTL_ROUNDING_MS = 1_000
 
 _ON_THE_MOVE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """What there is to bring."""
+
+    source: Address
+    keys: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,8 @@ class _Known:
     """On the server's clock; 0 for never."""
 
 
-def check_import(links: Links, source: Address, *, replace: bool, view: View) -> int:
-    """Return how many keys there are to bring.
+def plan_import(links: Links, source: Address, *, replace: bool, view: View) -> ImportPlan:
+    """Return what there is to bring.
 
     Raises:
         CannotPlan: The server is a cluster's node, has keys in other databases than 0, or the
@@ -76,8 +86,7 @@ def check_import(links: Links, source: Address, *, replace: bool, view: View) ->
         problems.append(f"the cluster has {there} keys already, and equal names would be replaced")
     if problems:
         raise CannotPlan(problems)
-    count: int = links[source].call("DBSIZE")
-    return count
+    return ImportPlan(source, links[source].call("DBSIZE"))
 
 
 def import_keys(
@@ -188,17 +197,18 @@ class _Import:
         replies = self._source.call_many([*questions, ("TIME",)], timeout_s=PATIENCE_S)
         seconds, micros = (int(part) for part in replies.pop())
         now_ms = seconds * 1000 + micros // 1000
-        commands: dict[bytes, Command] = {}
+        read_at_s = time.monotonic()
+        commands: dict[bytes, Callable[[], Command]] = {}
         for key, dump, ttl_ms in zip(keys, replies[::2], replies[1::2], strict=True):
             if dump is None:
                 if self._known.pop(key, None) is not None:
-                    commands[key] = ("DEL", key)
+                    commands[key] = partial(_command, "DEL", key)
                     self._deleted += 1
                 continue
-            expires = now_ms + ttl_ms if ttl_ms > 0 else 0
+            expires = now_ms + ttl_ms if ttl_ms >= 0 else 0
             fresh = _Known(hashlib.blake2b(dump, digest_size=16).digest(), expires)
             if not _is_same(self._known.get(key), fresh):
-                commands[key] = ("RESTORE", key, max(ttl_ms, 0), dump, "REPLACE")
+                commands[key] = partial(_restore, key, dump, ttl_ms, read_at_s)
                 self._restored += 1
             self._known[key] = fresh
         self._send(commands)
@@ -210,16 +220,19 @@ class _Import:
         keys = list(self._known)
         count = 0
         for start in range(0, len(keys), SCANNED):
-            asked: dict[bytes, Command] = {
-                key: ("EXISTS", key)
+            asked = {
+                key: partial(_command, "EXISTS", key)
                 for key in keys[start : start + SCANNED]
                 if not 0 < self._known[key].expires_at_ms < clock_ms + TTL_ROUNDING_MS
             }
             count += sum(not reply for reply in self._send(asked).values())
         return count
 
-    def _send(self, commands: Mapping[bytes, Command]) -> dict[bytes, Reply]:
-        """Send commands to the owners of their keys, wherever those are, and return the replies."""
+    def _send(self, commands: Mapping[bytes, Callable[[], Command]]) -> dict[bytes, Reply]:
+        """Send commands to the owners of their keys, wherever those are, and return the replies.
+
+        Each is made when it is sent: it may be sent again much later, while its slot moves.
+        """
         left = dict(commands)
         found: dict[bytes, Reply] = {}
 
@@ -229,11 +242,11 @@ class _Import:
                 by_node.setdefault(self._owner(key), []).append(key)
             for address, keys in by_node.items():
                 replies = self._links[address].call_each(
-                    [left[key] for key in keys], timeout_s=PATIENCE_S
+                    [left[key]() for key in keys], timeout_s=PATIENCE_S
                 )
                 for key, reply in zip(keys, replies, strict=True):
                     if isinstance(reply, NodeRefused) and reply.code not in _ON_THE_MOVE:
-                        raise reply
+                        raise _explained(reply)
                     if not isinstance(reply, NodeRefused):
                         found[key] = reply
                         del left[key]
@@ -250,6 +263,27 @@ class _Import:
         if owner is None or owner.id not in self._view.by_id:
             raise ManageError(f"slot {key_slot(key)} has no owner that answers")
         return self._view.by_id[owner.id].address
+
+
+def _command(*words: Word) -> Command:
+    return words
+
+
+def _restore(key: bytes, dump: bytes, ttl_ms: int, read_at_s: float) -> Command:
+    """Return the command that makes a key, with what is left of its TTL by now."""
+    passed_ms = int(1000 * (time.monotonic() - read_at_s))
+    # To RESTORE 0 is no TTL at all; to PTTL it was less than a millisecond.
+    left_ms = 0 if ttl_ms < 0 else max(1, ttl_ms - passed_ms)
+    return ("RESTORE", key, left_ms, dump, "REPLACE")
+
+
+def _explained(refusal: NodeRefused) -> ManageError:
+    if "payload version" in refusal.words:
+        return ManageError(
+            f"{refusal.address} cannot read what this server's DUMP writes: "
+            "the server is newer than the cluster, or of the other engine"
+        )
+    return refusal
 
 
 def _is_same(before: _Known | None, now: _Known) -> bool:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.map import Node
-from proxy.cluster.slots import hash_tag, key_slot
+from proxy.cluster.slots import hash_tag, key_slot, slot_text
 from proxy.manage.agreement import first_disagreement
 from proxy.manage.report import Report
-from proxy.manage.view import View, slot_text
+from proxy.manage.view import View
 
 
 @dataclass(frozen=True, slots=True)

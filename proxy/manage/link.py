@@ -170,6 +170,11 @@ class Link:
 
 
 def _reason(problem: Exception) -> str:
+    # redis-py says "Error 111 connecting to 10.0.0.1:7000. Connection refused.": the address is
+    # told by whoever tells the reason.
+    cause = problem.__context__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     return " ".join(str(problem).split()) or type(problem).__name__
 
 

@@ -11,6 +11,7 @@ with ClusterManager(["10.0.0.1:7000"]) as manager:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -28,17 +29,17 @@ from proxy.manage import (
 from proxy.manage.backup import Backup, reachable
 from proxy.manage.create_plan import CreatePlan
 from proxy.manage.errors import CannotPlan, NodeUnreachable
-from proxy.manage.import_run import ImportOutcome
+from proxy.manage.import_run import ImportOutcome, ImportPlan
 from proxy.manage.links import Links, Login
 from proxy.manage.loads import measure
 from proxy.manage.look import look_at, watcher
-from proxy.manage.member_plan import AddPlan, RemovePlan
+from proxy.manage.member_plan import AddPlan, FailoverPlan, RemovePlan, ReplicatePlan
 from proxy.manage.migrate_run import MoveOptions, MoveOutcome, Stop, run_moves
 from proxy.manage.move_figures import MovePlan, figure_out
 from proxy.manage.move_plan import Move
 from proxy.manage.observer import ClusterObserver
 from proxy.manage.progress import OnProgress, Progress, ignore
-from proxy.manage.repair_plan import describe
+from proxy.manage.repair_plan import Repair, describe
 from proxy.manage.restore_plan import plan_restore
 from proxy.manage.view import View
 
@@ -58,6 +59,9 @@ class ClusterManager(ClusterObserver):
                 empty, is no cluster's, is too old, announces what leads elsewhere.
         """
         addresses = [node if isinstance(node, Address) else Address.parse(node) for node in nodes]
+        twice = [node for node, times in Counter(addresses).items() if times > 1]
+        if twice:
+            raise CannotPlan([f"{node} is named more than once" for node in twice])
         return self._checked(
             look_at(self._links, addresses), lambda view: create_plan.plan_create(view, replicas)
         )
@@ -83,13 +87,20 @@ class ClusterManager(ClusterObserver):
         """
         create_run.create_cluster(self._links, plan, on_progress)
 
-    def plan_reshard(self, sources: Sequence[str], target: str, slots: int) -> MovePlan:
+    def plan_reshard(
+        self,
+        sources: Sequence[str],
+        target: str,
+        slots: int,
+        options: MoveOptions | None = None,
+    ) -> MovePlan:
         """Return what moving slots from some primaries to one would mean.
 
         Args:
             sources: Addresses, or the beginnings of ids; each gives by how much it has.
             target: The same.
             slots: How many in all.
+            options: How they would be moved, for the estimate.
 
         Raises:
             CannotPlan: They have not that many, or a name fits no primary.
@@ -98,16 +109,21 @@ class ClusterManager(ClusterObserver):
         view = self.look()
         ids = [view.find(source).id for source in sources]
         moves = move_plan.plan_reshard(view, ids, view.find(target).id, slots)
-        return figure_out(self._links, view, moves)
+        return figure_out(self._links, view, moves, options)
 
     def plan_rebalance(
-        self, weights: Mapping[str, float] | None = None, *, by: str = "slots"
+        self,
+        weights: Mapping[str, float] | None = None,
+        *,
+        by: str = "slots",
+        options: MoveOptions | None = None,
     ) -> MovePlan:
         """Return the fewest moves after which every primary has its share.
 
         Args:
             weights: By address, or beginning of an id; 1 for who is not named, 0 drains.
             by: What is shared out: ``slots``, ``keys``, ``memory`` or ``traffic``.
+            options: How slots would be moved, for the estimate.
 
         Raises:
             CannotPlan: A name fits no primary, or a weight is negative.
@@ -117,12 +133,12 @@ class ClusterManager(ClusterObserver):
         view = self.look()
         named = {view.find(name).id: weight for name, weight in (weights or {}).items()}
         moves = move_plan.plan_rebalance(view, named, measure(self._links, view, by))
-        return figure_out(self._links, view, moves)
+        return figure_out(self._links, view, moves, options)
 
-    def figure_out(self, moves: Sequence[Move]) -> MovePlan:
+    def figure_out(self, moves: Sequence[Move], options: MoveOptions | None = None) -> MovePlan:
         """Return what is left of saved moves, and what it would mean. Errors as ``look``."""
         view = self.look()
-        return figure_out(self._links, view, move_plan.remaining_moves(moves, view))
+        return figure_out(self._links, view, move_plan.remaining_moves(moves, view), options)
 
     def move(
         self,
@@ -150,17 +166,17 @@ class ClusterManager(ClusterObserver):
             repair_run.repair(self._links, look_again, on_progress)
         return run_moves(self._links, look_again, moves, options, on_progress, stop)
 
-    def plan_repair(self, *, lost: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return what ``repair`` would do now, and what it cannot repair; a line each.
+    def plan_repair(self, *, lost: bool = False) -> Repair:
+        """Return what ``repair`` would do now, and what it cannot repair.
 
         Raises:
             ManageError: A node went away meanwhile.
         """
         view = self.look()
         plan = repair_run.find_repair(self._links, view, lost=lost)
-        return tuple(describe(step, view) for step in plan.steps), plan.notes
+        return Repair(tuple(describe(step, view) for step in plan.steps), plan.notes)
 
-    def repair(self, on_progress: OnProgress = ignore, *, lost: bool = False) -> tuple[str, ...]:
+    def repair(self, on_progress: OnProgress = ignore, *, lost: bool = False) -> Repair:
         """End open slots, give slots without an owner to one, settle claims that collide.
 
         Args:
@@ -169,7 +185,7 @@ class ClusterManager(ClusterObserver):
                 them their keys.
 
         Returns:
-            What was done, a line each.
+            What was done, and what is still wrong.
 
         Raises:
             ManageError: A node refused, or went away.
@@ -230,47 +246,49 @@ class ClusterManager(ClusterObserver):
             member_run.replicate(self._links, look_again, plan.new_primaries, on_progress)
         member_run.forget(self._links, look_again, plan, on_progress)
 
-    def replicate(self, node: str, primary: str, on_progress: OnProgress = ignore) -> None:
-        """Make a node without slots a replica, and wait until it is linked.
+    def plan_replicate(self, node: str, primary: str) -> ReplicatePlan:
+        """Return how a node without slots, or a replica, would copy a primary.
 
         Raises:
             CannotPlan: It owns slots or keys, or ``primary`` is none.
-            ManageError: A node refused, or they did not agree in time.
         """
-        view = self.look()
-        one, other = view.find(node), view.find(primary)
-        member_plan.check_replicate(view, one, other)
-        member_run.replicate(self._links, self._watcher(), [(one.id, other.id)], on_progress)
+        return member_plan.plan_replicate(self.look(), node, primary)
 
-    def choose_heir(self, node: str) -> tuple[Address, Address]:
-        """Return the replica that ``failover`` would promote, and its primary.
+    def replicate(self, plan: ReplicatePlan, on_progress: OnProgress = ignore) -> None:
+        """Make a node a replica, and wait until it is linked. Errors: ``ManageError``."""
+        pairs = [(plan.id, plan.primary_id)]
+        member_run.replicate(self._links, self._watcher(), pairs, on_progress)
 
-        Raises:
-            CannotPlan: There is none that answers.
-        """
-        heir, primary = member_plan.choose_heir(self.look(), node)
-        return heir.address, primary.address
-
-    def failover(self, node: str, mode: str = "", on_progress: OnProgress = ignore) -> Address:
-        """Promote a replica, wait until the nodes agree, and return who it was.
+    def plan_failover(self, node: str) -> FailoverPlan:
+        """Return who would take over from whom.
 
         Args:
             node: A replica; or a primary, whose best replica is taken.
+
+        Raises:
+            CannotPlan: There is no replica that answers.
+        """
+        return member_plan.plan_failover(self.look(), node)
+
+    def failover(
+        self, plan: FailoverPlan, mode: str = "", on_progress: OnProgress = ignore
+    ) -> None:
+        """Promote a replica, and wait until the nodes agree.
+
+        Args:
+            plan: Who takes over.
             mode: Empty, ``FORCE`` (the primary is gone) or ``TAKEOVER`` (without a vote).
             on_progress: Told before each step.
 
         Raises:
-            CannotPlan: There is no replica that answers.
             ManageError: It refused, or is no primary in time.
         """
-        heir, _ = member_plan.choose_heir(self.look(), node)
-        member_run.failover(self._links, self._watcher(), heir, mode, on_progress)
-        return heir.address
+        member_run.failover(self._links, self._watcher(), plan, mode, on_progress)
 
-    def check_import(
+    def plan_import(
         self, source: str | Address, *, login: Login | None = None, replace: bool = False
-    ) -> int:
-        """Return how many keys a standalone server has to bring; refuses what cannot be brought.
+    ) -> ImportPlan:
+        """Return what a standalone server has to bring; refuses what cannot be brought.
 
         Args:
             source: As ``host:port``.
@@ -283,7 +301,7 @@ class ClusterManager(ClusterObserver):
         """
         address = source if isinstance(source, Address) else Address.parse(source)
         with Links(login) as links:
-            return import_run.check_import(links, address, replace=replace, view=self.look())
+            return import_run.plan_import(links, address, replace=replace, view=self.look())
 
     def bring(
         self,

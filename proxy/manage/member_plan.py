@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.map import Node
-from proxy.manage.create_plan import meeting_place, problems_of
+from proxy.manage.create_plan import FEWEST_PRIMARIES, meeting_place, problems_of
 from proxy.manage.errors import CannotPlan
 from proxy.manage.move_plan import Move, plan_drain
 from proxy.manage.report import Report
@@ -42,6 +42,28 @@ class RemovePlan:
     """Its slots, and who gets them."""
     new_primaries: tuple[tuple[str, str], ...]
     """Its replicas, each with the primary that it will copy instead; ids."""
+    notes: tuple[str, ...] = ()
+    """What the operator should know before saying yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicatePlan:
+    """A node that will copy another primary."""
+
+    address: Address
+    id: str
+    primary: Address
+    primary_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverPlan:
+    """A replica that takes over."""
+
+    heir: Address
+    heir_id: str
+    primary: Address
+    """From whom."""
 
 
 def plan_add(view: View, report: Report, replica_of: str | None) -> AddPlan:
@@ -112,15 +134,17 @@ def plan_remove(view: View, name: str) -> RemovePlan:
         answers=answers,
         moves=plan_drain(view, node.id) if slots else (),
         new_primaries=_adopt(view, orphans, others),
+        notes=_notes(view, node, others),
     )
 
 
-def check_replicate(view: View, node: Node, primary: Node) -> None:
-    """Refuse what a server would refuse, in words.
+def plan_replicate(view: View, node_name: str, primary_name: str) -> ReplicatePlan:
+    """Return how a node becomes a replica; refuses what a server would refuse, in words.
 
     Raises:
         CannotPlan: With all that is in the way.
     """
+    node, primary = view.find(node_name), view.find(primary_name)
     problems = []
     if not primary.is_primary:
         problems.append(f"{primary.address} is a replica itself")
@@ -137,9 +161,10 @@ def check_replicate(view: View, node: Node, primary: Node) -> None:
         problems.append(f"{node.address} has replicas of its own")
     if problems:
         raise CannotPlan(problems)
+    return ReplicatePlan(node.address, node.id, primary.address, primary.id)
 
 
-def choose_heir(view: View, name: str) -> tuple[Node, Node]:
+def plan_failover(view: View, name: str) -> FailoverPlan:
     """Return the replica to promote, and its primary.
 
     Args:
@@ -163,13 +188,13 @@ def choose_heir(view: View, name: str) -> tuple[Node, Node]:
         )
         heir = view.topology.node_by_id(best.id)
         assert heir is not None
-        return heir, node
+        return FailoverPlan(heir.address, heir.id, node.address)
     if node.id not in view.by_id:
         raise CannotPlan([f"{node.address} does not answer"])
     primary = view.topology.node_by_id(node.primary_id or "")
     if primary is None:
         raise CannotPlan([f"nobody knows the primary of {node.address}"])
-    return node, primary
+    return FailoverPlan(node.address, node.id, primary.address)
 
 
 def _primary_for(view: View, host: str, replica_of: str | None) -> Node | None:
@@ -200,3 +225,12 @@ def _adopt(view: View, orphans: list[Node], others: list[Node]) -> tuple[tuple[s
         counts[primary] += 1
         found.append((orphan.id, primary))
     return tuple(found)
+
+
+def _notes(view: View, leaving: Node, others: list[Node]) -> tuple[str, ...]:
+    if leaving.is_primary and view.slots_of(leaving.id) and len(others) < FEWEST_PRIMARIES:
+        return (f"only {len(others)} with slots would be left: no majority to replace one of them",)
+    copies = view.topology.replicas_of(leaving.primary_id or "")
+    if leaving.primary_id is not None and len(copies) == 1:
+        return (f"{view.name(leaving.primary_id)} would be left without a replica",)
+    return ()

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from proxy.cluster.map import Node
 from proxy.manage.agreement import first_disagreement
 from proxy.manage.errors import NodeRefused, NotInTime
 from proxy.manage.links import Links
-from proxy.manage.member_plan import AddPlan, RemovePlan
+from proxy.manage.member_plan import AddPlan, FailoverPlan, RemovePlan
 from proxy.manage.patience import AGREEMENT_DEADLINE_S, wait_until_none
 from proxy.manage.progress import OnProgress, Progress, ignore
 from proxy.manage.view import View
@@ -117,7 +116,7 @@ def forget(
 def failover(
     links: Links,
     look_again: LookAgain,
-    heir: Node,
+    plan: FailoverPlan,
     mode: str = "",
     on_progress: OnProgress = ignore,
 ) -> None:
@@ -126,7 +125,7 @@ def failover(
     Args:
         links: To the nodes.
         look_again: Returns what all nodes say now.
-        heir: The replica.
+        plan: Who takes over from whom.
         mode: Empty: with its primary's help, nothing is lost. ``FORCE``: the primary is gone;
             the others vote. ``TAKEOVER``: without a vote, when there is no majority.
         on_progress: Told before each step.
@@ -135,15 +134,15 @@ def failover(
         ManageError: It refused, or it is no primary in time.
     """
     view = look_again()
-    on_progress(Progress(f"{heir.address} takes over"))
-    links[view.by_id[heir.id].address].call("CLUSTER", "FAILOVER", *([mode] if mode else []))
+    on_progress(Progress(f"{plan.heir} takes over"))
+    links[view.by_id[plan.heir_id].address].call("CLUSTER", "FAILOVER", *([mode] if mode else []))
 
     def not_yet() -> str | None:
         now = look_again()
-        report = now.by_id.get(heir.id)
+        report = now.by_id.get(plan.heir_id)
         if report is None:
-            return f"{heir.address} does not answer"
-        return None if report.is_primary else f"{heir.address} is still a replica"
+            return f"{plan.heir} does not answer"
+        return None if report.is_primary else f"{plan.heir} is still a replica"
 
     try:
         wait_until_none(not_yet, FAILOVER_DEADLINE_S)
@@ -152,7 +151,7 @@ def failover(
             f"{problem}; its log says why, and --force or --takeover may help"
         ) from None
     on_progress(Progress("wait until every node agrees"))
-    _wait_until_agreed(look_again, [heir.id], view, is_whole=not mode)
+    _wait_until_agreed(look_again, [plan.heir_id], view, is_whole=not mode)
 
 
 def _wait_until_agreed(

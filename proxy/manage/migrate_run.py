@@ -33,6 +33,7 @@ from proxy.manage.view import View
 
 CLASSIC_SLOTS, ATOMIC_SLOTS = 50, 500  # in one chunk: what a stop has to wait for
 WORKERS = 4
+LOOK_EVERY_S = 0.1  # how soon Ctrl-C is noticed
 METHODS = ("auto", "atomic", "classic")
 
 
@@ -41,11 +42,30 @@ class MoveOptions:
     """How slots are moved."""
 
     method: str = "auto"
-    """``atomic`` (Valkey 9), ``classic`` (MIGRATE), ``auto``: atomic where all nodes know it."""
+    """``atomic`` (Valkey 9), ``classic`` (MIGRATE), ``auto``: atomic where all nodes know it.
+
+    Only the classic way can be throttled: with ``keys_per_s`` it is what ``auto`` means.
+    """
     keys_per_s: float = 0.0
-    """No faster than this, over all nodes together; 0: as fast as the nodes allow. Classic."""
+    """No faster than this, over all nodes together; 0: as fast as the nodes allow."""
     workers: int = WORKERS
     """Pairs of nodes between which slots move at the same time."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ValueError: An unknown method, or one that cannot be throttled.
+        """
+        if self.method not in METHODS:
+            raise ValueError(f"method {self.method!r}: {', '.join(METHODS)}")
+        if self.method == "atomic" and self.keys_per_s:
+            raise ValueError("an atomic migration cannot be throttled: method classic can")
+
+    @property
+    def may_be_atomic(self) -> bool:
+        """The servers' own migration is to be used where they have it."""
+        return self.method != "classic" and not self.keys_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +121,6 @@ def run_moves(
             or a repair, goes on with them.
     """
     chosen = options or MoveOptions()
-    if chosen.method not in METHODS:
-        raise ValueError(f"method {chosen.method!r}: {', '.join(METHODS)}")
     view = _after_running_jobs(links, look_again, on_progress)
     left = remaining_moves(moves, view)
     run = _Run(links, view, left, chosen, on_progress, stop or Stop())
@@ -170,7 +188,10 @@ class _Run:
         with ThreadPoolExecutor(max(1, self._options.workers)) as workers:
             jobs = [workers.submit(self._serve) for _ in range(max(1, self._options.workers))]
             try:
-                wait(jobs, return_when=FIRST_EXCEPTION)
+                # Again and again: the kernel may give the signal to a thread that only works,
+                # and this one, asleep, would not be told.
+                while wait(jobs, LOOK_EVERY_S, FIRST_EXCEPTION).not_done and not self._stop.is_set:
+                    pass
             except KeyboardInterrupt:
                 self._stop.set()
             finally:
@@ -204,7 +225,7 @@ class _Run:
                         self._busy |= {chunk.source, chunk.target}
                         return chunk
                 # A stop is noticed even if no node becomes idle.
-                self._turn.wait(0.1)
+                self._turn.wait(LOOK_EVERY_S)
             return None
 
     def _wake(self) -> None:
@@ -235,21 +256,22 @@ class _Run:
         self._tell(words, "done")
 
     def _tell(self, words: str, step: str) -> None:
+        if self._stop.is_set:
+            words = f"stopping, {words}"
         with self._telling:
             self._on_progress(Progress(words, self.done, self.total, self.tally.keys, step))
 
     def _choose_method(self, moves: Sequence[Move]) -> str:
-        method = self._options.method
         nodes = {node for move in moves for node in (move.source, move.target)}
         addresses = [self._view.by_id[node].address for node in nodes]
-        if method != "classic":
+        if self._options.may_be_atomic:
             is_marked = any(
                 report.topology.migrating or report.topology.importing
                 for report in self._view.reports
             )
             if not is_marked and can_migrate_atomically(self._links, addresses):
                 return "atomic"
-            if method == "atomic":
+            if self._options.method == "atomic":
                 reason = "slots are open" if is_marked else "not all nodes know MIGRATESLOTS"
                 raise CannotPlan([f"no atomic migration: {reason}"])
         for node in {move.source for move in moves}:

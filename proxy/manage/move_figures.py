@@ -1,7 +1,7 @@
 """What a plan of moves will mean: keys, bytes, seconds, and who has what afterwards.
 
 Strategy: keys are counted, bytes and speed are measured on a sample of the very keys that
-will move, by DUMP, which is half of what a migration does with a key.
+will move, by DUMP, which is a part of what a migration does with a key.
 
 Cost: one count a slot that moves, and up to ``SAMPLE`` DUMPs a source: some 10 ms.
 """
@@ -12,23 +12,26 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.slots import parse_slot_text, slot_text
 from proxy.manage.errors import ManageError
 from proxy.manage.links import Links
 from proxy.manage.loads import in_parts, slot_keys
 from proxy.manage.migrate_keys import BIG_BYTES
-from proxy.manage.migrate_run import ATOMIC_SLOTS, CLASSIC_SLOTS
+from proxy.manage.migrate_run import ATOMIC_SLOTS, CLASSIC_SLOTS, MoveOptions
 from proxy.manage.move_plan import Move
 from proxy.manage.report import Report
-from proxy.manage.view import View, slot_text
+from proxy.manage.view import View
 
 SAMPLE = 200
 SAMPLED_SLOTS = 50
 
 # Beside the copying, for each chunk; measured with three shards on the loopback interface, 2 cores.
-CLASSIC_CHUNK_S, ATOMIC_CHUNK_S = 0.02, 0.12
+# Valkey from 8 answers a SETSLOT only when the replicas have it.
+CLASSIC_CHUNK_S, WAITING_CHUNK_S, ATOMIC_CHUNK_S = 0.025, 0.1, 0.12
 MIGRATE_PER_DUMP = 4.0  # DUMP, send, RESTORE, DEL; measured with values of 50 bytes
 
 
@@ -68,8 +71,16 @@ class MovePlan:
     shards: tuple[ShardChange, ...]
 
 
-def figure_out(links: Links, view: View, moves: Sequence[Move]) -> MovePlan:
+def figure_out(
+    links: Links, view: View, moves: Sequence[Move], options: MoveOptions | None = None
+) -> MovePlan:
     """Count and measure what a plan will move. Changes nothing.
+
+    Args:
+        links: To the nodes.
+        view: The cluster.
+        moves: What is to move.
+        options: How; the estimate depends on it.
 
     Raises:
         ManageError: A primary does not answer.
@@ -86,12 +97,11 @@ def figure_out(links: Links, view: View, moves: Sequence[Move]) -> MovePlan:
         size, dump_s = per_key[node]
         total_bytes += count * size
         seconds += count * dump_s * MIGRATE_PER_DUMP
-    is_atomic = bool(moves) and all(
-        report.engine == "valkey" and report.version_pair >= (9, 0) for report in view.reports
-    )
-    size_of_chunk = ATOMIC_SLOTS if is_atomic else CLASSIC_SLOTS
-    chunks = sum(-(-len(move.slots) // size_of_chunk) for move in moves)
-    seconds += chunks * (ATOMIC_CHUNK_S if is_atomic else CLASSIC_CHUNK_S)
+    chosen = options or MoveOptions()
+    slots_at_once, chunk_s = _chunk(view, chosen)
+    seconds += chunk_s * sum(ceil(len(move.slots) / slots_at_once) for move in moves)
+    if chosen.keys_per_s:
+        seconds = max(seconds, sum(keys.values()) / chosen.keys_per_s)
     return MovePlan(
         moves=tuple(moves),
         lines=tuple(_line(view, move, keys) for move in moves),
@@ -109,12 +119,9 @@ def save_moves(path: Path, moves: Sequence[Move]) -> None:
     Raises:
         ManageError: It cannot be written.
     """
-    rows = [
-        {"source": move.source, "target": move.target, "slots": slot_text(move.slots)}
-        for move in moves
-    ]
+    plan = {"moves": [move.shown() for move in moves]}
     try:
-        path.write_text(json.dumps({"moves": rows}, indent=2) + "\n", "utf-8")
+        path.write_text(json.dumps(plan, indent=2) + "\n", "utf-8")
     except OSError as problem:
         raise ManageError(f"{path}: {problem.strerror}") from None
 
@@ -127,19 +134,23 @@ def load_moves(path: Path) -> tuple[Move, ...]:
     """
     try:
         rows = json.loads(path.read_text("utf-8"))["moves"]
-        return tuple(Move(row["source"], row["target"], _slots(row["slots"])) for row in rows)
+        return tuple(
+            Move(row["source"], row["target"], parse_slot_text(row["slots"])) for row in rows
+        )
     except OSError as problem:
         raise ManageError(f"{path}: {problem.strerror}") from None
     except (ValueError, KeyError, TypeError) as problem:
         raise ManageError(f"{path} is no plan of moves: {problem}") from None
 
 
-def _slots(text: str) -> tuple[int, ...]:
-    found: list[int] = []
-    for word in text.split():
-        first, _, last = word.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return tuple(found)
+def _chunk(view: View, options: MoveOptions) -> tuple[int, float]:
+    """Return how many slots go at once, and what that costs beside the copying."""
+    oldest = min(
+        report.version_pair if report.engine == "valkey" else (0, 0) for report in view.reports
+    )
+    if oldest >= (9, 0) and options.may_be_atomic:
+        return ATOMIC_SLOTS, ATOMIC_CHUNK_S
+    return CLASSIC_SLOTS, WAITING_CHUNK_S if oldest >= (8, 0) else CLASSIC_CHUNK_S
 
 
 def _line(view: View, move: Move, keys: Mapping[int, int]) -> MoveLine:

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.slots import SLOT_COUNT, slot_text
 from proxy.manage.errors import CannotPlan
 from proxy.manage.view import View
 
@@ -29,6 +29,10 @@ class Move:
     target: str
     slots: tuple[int, ...]
 
+    def shown(self) -> dict[str, str]:
+        """Return it with its slots as ranges: a list of thousands is not for reading."""
+        return {"source": self.source, "target": self.target, "slots": slot_text(self.slots)}
+
 
 def plan_reshard(view: View, sources: Sequence[str], target: str, count: int) -> tuple[Move, ...]:
     """Return ``count`` slots from several nodes to one, each giving by how much it has.
@@ -38,10 +42,12 @@ def plan_reshard(view: View, sources: Sequence[str], target: str, count: int) ->
     """
     givers = [source for source in dict.fromkeys(sources) if source != target]
     _must_be_primaries(view, [*givers, target])
+    if not givers:
+        raise CannotPlan([f"{view.name(target)} cannot give slots to itself"])
     owned = {source: view.slots_of(source) for source in givers}
     total = sum(map(len, owned.values()))
     if count > total:
-        raise CannotPlan([f"{count} slots are to move, and the sources have {total}"])
+        raise CannotPlan([f"{count:,} slots are to move, and who shall give them has {total:,}"])
     shares = apportion(count, {source: float(len(slots)) for source, slots in owned.items()})
     there = view.slots_of(target)
     moves = (

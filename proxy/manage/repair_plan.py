@@ -74,6 +74,14 @@ class RepairPlan:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair would do or has done, and what is beyond it; a line each."""
+
+    steps: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
 def doubtful_slots(view: View, *, lost: bool = False) -> list[int]:
     """Return the slots whose keys have to be counted at every primary before ``plan_repair``."""
     found = {slot for slot, owner in enumerate(view.topology.owners) if owner is None}

@@ -24,6 +24,7 @@ from proxy.manage.repair_plan import (
     Gather,
     GoOn,
     Keys,
+    Repair,
     RepairPlan,
     Step,
     describe,
@@ -62,7 +63,7 @@ def repair(
     on_progress: OnProgress = ignore,
     *,
     lost: bool = False,
-) -> tuple[str, ...]:
+) -> Repair:
     """Repair what can be repaired, and wait until the nodes that answer agree.
 
     Args:
@@ -72,7 +73,7 @@ def repair(
         lost: Also give away the slots of primaries that failed without a replica.
 
     Returns:
-        What was done, a line each.
+        What was done, and what is still wrong.
 
     Raises:
         ManageError: A node refused, went away, or the same things stay broken.
@@ -96,7 +97,7 @@ def repair(
         raise ManageError(f"after {ROUNDS} rounds there is still: {describe(plan.steps[0], view)}")
     silent = set(look_again().silent)
     wait_until_none(lambda: first_disagreement(look_again(), silent=silent))
-    return tuple(done)
+    return Repair(tuple(done), plan.notes)
 
 
 def _settle(look_again: Callable[[], View]) -> None:

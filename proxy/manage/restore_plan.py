@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.cluster.addresses import Address
-from proxy.cluster.slots import slot_ranges
+from proxy.cluster.slots import slot_ranges, slot_text
 from proxy.manage.backup import Backup
 from proxy.manage.create_plan import (
     CreatePlan,
@@ -21,7 +21,7 @@ from proxy.manage.create_plan import (
     problems_of_all,
 )
 from proxy.manage.errors import CannotPlan
-from proxy.manage.view import View, slot_text
+from proxy.manage.view import View
 
 
 def plan_restore(backup: Backup, view: View, asked: tuple[Address, ...]) -> CreatePlan:

@@ -4,7 +4,7 @@ Strategy: requests come at a steady rate R, evenly over 16384 slots and all keys
 exists. Then, with the classic way of moving, one chunk of 50 slots after another:
 
 - A move of M slots takes with it keys * M / 16384 keys. Seconds: keys / keys_per_s
-  + bytes / bytes_per_s + 0.02 s a chunk. Several roads at a time only make it shorter.
+  + bytes / bytes_per_s + 0.025 s a chunk. Several roads at a time only make it shorter.
 - A slot is open as long as its chunk takes, T, and on the average half of its keys have left:
   ASK = M * R / 16384 * T / 2. Atomic migration (Valkey 9) has none.
 - When a chunk changes hands, requests come to the old owner until the proxy has read the map

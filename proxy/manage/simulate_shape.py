@@ -15,9 +15,8 @@ from functools import cached_property
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.map import Node, Topology
-from proxy.cluster.slots import SLOT_COUNT
+from proxy.cluster.slots import SLOT_COUNT, share_slots
 from proxy.manage.backup import Backup
-from proxy.manage.dealing import share_slots
 from proxy.manage.errors import CannotPlan
 from proxy.manage.move_plan import Move
 from proxy.manage.report import Line, Report

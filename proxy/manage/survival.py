@@ -79,7 +79,7 @@ def verdict(view: View, loss: str, lost: set[str], working: set[str]) -> Verdict
     needed = len(topology.primaries) // 2 + 1
     if heirs and voters < needed:
         return Verdict(
-            loss, False, f"{voters} primaries would be left to vote, and it takes {needed}"
+            loss, False, f"of the primaries {voters} would be left to vote, and it takes {needed}"
         )
     return Verdict(loss, True, f"{_list(heirs)} would take over")
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.cluster.map import Node, Topology
-from proxy.cluster.slots import SLOT_COUNT, slot_ranges
+from proxy.cluster.slots import SLOT_COUNT
 from proxy.manage.errors import CannotPlan
 from proxy.manage.report import Report
 
@@ -65,6 +65,15 @@ class View:
             elif owner is not None and told.nodes[owner].id in self.by_id:
                 owners[slot] = None
         return told if tuple(owners) == told.owners else replace(told, owners=tuple(owners))
+
+    @cached_property
+    def can_serve(self) -> bool:
+        """Every slot has an owner that answers."""
+        nodes = self.topology.nodes
+        return all(
+            owner is not None and nodes[owner].id in self.by_id
+            for owner in set(self.topology.owners)
+        )
 
     @cached_property
     def by_id(self) -> Mapping[str, Report]:
@@ -123,10 +132,3 @@ class View:
         """Return how people know a node: its address, or the id if nobody knows one."""
         node = self.topology.node_by_id(node_id)
         return str(node.address) if node is not None else node_id[:12]
-
-
-def slot_text(slots: tuple[int, ...] | list[int]) -> str:
-    """Return slots as people write them: ``0-99 200 300-5460``."""
-    return " ".join(
-        str(first) if first == last else f"{first}-{last}" for first, last in slot_ranges(slots)
-    )

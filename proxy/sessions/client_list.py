@@ -88,6 +88,7 @@ def flags_of(client: ClientView) -> bytes:
     flags += b"" if client.state.queue is None else b"x"
     flags += b"b" if client.state.wait is not None and client.state.wait.is_blocked else b""
     flags += tracking_flags(client.state.tracking)
+    flags += b"U" if client.is_unix else b""
     flags += (b"e" if client.state.no_evict else b"") + (b"T" if client.state.no_touch else b"")
     return flags or b"N"
 

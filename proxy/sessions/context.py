@@ -45,12 +45,16 @@ class ClientView(Protocol):
         """Number of its socket; -1 once it is closed."""
 
     @property
+    def is_unix(self) -> bool:
+        """Whether it came by a Unix socket."""
+
+    @property
     def resp(self) -> int:
         """Protocol version of replies: 2 or 3."""
 
     @property
     def address(self) -> str:
-        """Where the client connected from: ``host:port``, IPv6 in brackets."""
+        """Where the client connected from: ``host:port``, IPv6 in brackets; or ``path:0``."""
 
     @property
     def local_address(self) -> str:

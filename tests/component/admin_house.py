@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from http_asker import Answer, ask
+from http_answer import Answer
+from http_asker import ask
 
 from proxy.admin.port import Orders
 from proxy.admin.site import Site

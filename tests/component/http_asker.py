@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Any
 
+from http_answer import Answer
+
 HERE = {"host": "localhost:9379"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as a value."""
-        return json.loads(self.body)
 
 
 async def ask(

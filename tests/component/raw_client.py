@@ -21,7 +21,9 @@ class RawClient:
         self._pending = bytearray()
 
     @classmethod
-    async def connect(cls, port: int, *, receive_buffer_bytes: int = 0) -> RawClient:
+    async def connect(
+        cls, port: int, *, host: str = "127.0.0.1", receive_buffer_bytes: int = 0
+    ) -> RawClient:
         """Connect; a small receive buffer makes a slow reader of it."""
         plain = socket.socket()
         plain.setblocking(False)
@@ -29,7 +31,7 @@ class RawClient:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         client = cls(plain)
         try:
-            await client._stream.socket.connect(("127.0.0.1", port))
+            await client._stream.socket.connect((host, port))
         except BaseException:
             plain.close()
             raise

@@ -41,9 +41,11 @@ class Served:
         assert self.proxy.watcher.topology is not None
         return self.proxy.watcher.topology
 
-    async def connect(self, *, receive_buffer_bytes: int = 0) -> RawClient:
+    async def connect(self, *, host: str = "127.0.0.1", receive_buffer_bytes: int = 0) -> RawClient:
         """Return a new client."""
-        client = await RawClient.connect(self.port, receive_buffer_bytes=receive_buffer_bytes)
+        client = await RawClient.connect(
+            self.port, host=host, receive_buffer_bytes=receive_buffer_bytes
+        )
         self.clients.append(client)
         return client
 

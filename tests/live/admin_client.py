@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import http.client
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+
+from http_answer import Answer
 
 from proxy.cluster.topology import Address
 from proxy.embedded import ProxyProcess, lease_ports
 
 TOKEN = "let-me-in"
 DEADLINE_S = 20.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back over HTTP."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as a value."""
-        return json.loads(self.body)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 from typer.testing import CliRunner
 
 from proxy.cli_cluster import app
+from proxy.embedded import wait_for
+from proxy.manage import ClusterManager
+
+SEEN_DEADLINE_S = 30.0
 
 
 def slotway(*words: object, code: int = 0) -> str:
@@ -24,3 +29,22 @@ def begin_slotway(*words: object) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+
+
+def end_in_the_middle(
+    command: subprocess.Popen[bytes], manager: ClusterManager, number: signal.Signals
+) -> bytes:
+    """Signal a command that moves slots while some are open, and return what it told."""
+
+    def stands_in_the_middle() -> bool:
+        # Stopped, it cannot come to an end between the look and the signal.
+        command.send_signal(signal.SIGSTOP)
+        if manager.open_slots():
+            return True
+        command.send_signal(signal.SIGCONT)
+        return False
+
+    wait_for(stands_in_the_middle, SEEN_DEADLINE_S, "slots on their way")
+    command.send_signal(number)
+    command.send_signal(signal.SIGCONT)
+    return command.communicate()[1]

@@ -29,7 +29,6 @@ from proxy.embedded import (
 )
 from proxy.embedded.agreement import find_disagreement
 from proxy.embedded.engines import SERVERS_VARIABLE
-from proxy.embedded.formation import share_of_slots
 from proxy.embedded.migration import close_slots, move_keys, open_slots
 from proxy.embedded.ports import BUS_OFFSET, is_port_free
 
@@ -150,15 +149,6 @@ class TestClusters:
         assert not node.has_process
         assert not directory.exists()
         assert is_port_free(node.port)
-
-    @pytest.mark.parametrize("primaries", [1, 2, 3, 5, 7])
-    def test_every_slot_has_one_owner_however_many_primaries_share(self, primaries: int) -> None:
-        shares = [share_of_slots(index, primaries) for index in range(primaries)]
-
-        slots = [slot for first, last in shares for slot in range(first, last + 1)]
-        assert slots == list(range(SLOT_COUNT))
-        sizes = [last - first for first, last in shares]
-        assert max(sizes) - min(sizes) <= 1
 
 
 class TestServers:

@@ -110,6 +110,10 @@ def test_what_is_in_the_way_is_said_node_by_node(nodes: list[RedisNode], engine:
             manager.plan_create([*alive], replicas=0)
         with pytest.raises(CannotPlan, match="same node"):
             manager.plan_create([*alive, f"localhost:{nodes[0].port}"], replicas=0)
+        with pytest.raises(CannotPlan, match="named more than once"):
+            manager.plan_create([*alive, alive[0]], replicas=0)
+        with pytest.raises(CannotPlan, match="5 nodes make 2 shards of a primary and 1 replica;"):
+            manager.plan_create(alive, replicas=1)
 
 
 def test_nothing_is_made_without_a_yes(nodes: list[RedisNode]) -> None:

@@ -1,7 +1,8 @@
-"""Every line of docs/cluster.md does what it says, in the order in which it stands there."""
+"""Every line of docs/cluster.md works, in the order in which they stand there, and as JSON."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -28,7 +29,12 @@ def test_every_line_of_the_page_works(
         places["10.0.0.9:6379"] = str(alone.address)
         for line in LINES:
             words = shlex.split(re.sub(r"10\.0\.0\.\d:\d+", lambda m: places[m[0]], line))
-            slotway(*words)
+            if "--yes" in words:
+                json.loads(slotway(*words, "--json", "--dry-run"))
+                json.loads(slotway(*words, "--json"))
+            else:
+                slotway(*words)
+                json.loads(slotway(*words, "--json"))
 
 
 def test_every_command_is_on_the_page() -> None:

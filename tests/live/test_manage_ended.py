@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import redis
-from slotway_command import begin_slotway, slotway
+from slotway_command import begin_slotway, end_in_the_middle, slotway
 from stored_types import StoredTypes
 
-from proxy.embedded import EmbeddedCluster, ProxyProcess, wait_for
+from proxy.embedded import EmbeddedCluster, ProxyProcess
 from proxy.manage import ClusterManager
 
 pytestmark = pytest.mark.live
-
-SEEN_DEADLINE_S = 20.0
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -35,11 +32,9 @@ def test_a_command_that_is_ended_is_gone_on_with(
         *("reshard", "--from", first, "--to", second, "--slots", 200, "--yes"),
         *("--plan", plan, "--method", "classic", "--seed", first),
     )
-    slow = begin_slotway(*words, "--throttle", 25)
     with ClusterManager([first]) as manager:
-        wait_for(manager.open_slots, SEEN_DEADLINE_S, "slots on their way")
-        os.kill(slow.pid, number)
-        _, told = slow.communicate()
+        slow = begin_slotway(*words, "--throttle", 3)
+        told = end_in_the_middle(slow, manager, number)
         if number == signal.SIGKILL:
             assert manager.open_slots()
         else:

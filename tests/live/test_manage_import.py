@@ -64,9 +64,9 @@ def test_an_import_that_would_mix_or_lose_data_is_refused(
     old.set("key", "1")
     with ClusterManager(cluster.addresses[:1]) as manager:
         with pytest.raises(CannotPlan) as raised:
-            manager.check_import(standalone.address)
+            manager.plan_import(standalone.address)
         assert "has keys in db3" in str(raised.value)
         assert "has 1 keys already" in str(raised.value)
         with pytest.raises(CannotPlan, match="a cluster's node"):
-            manager.check_import(cluster.addresses[0], replace=True)
+            manager.plan_import(cluster.addresses[0], replace=True)
     slotway("import", standalone.address, "--yes", "--seed", cluster.addresses[0], code=1)

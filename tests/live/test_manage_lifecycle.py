@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +16,16 @@ from contextlib import contextmanager
 import pytest
 import redis
 from bare_nodes import bare_nodes
-from slotway_command import begin_slotway, slotway
+from slotway_command import begin_slotway, end_in_the_middle, slotway
 from stored_types import StoredTypes
 from traffic import Plan, Traffic
 
-from proxy.embedded import ProxyProcess, RedisNode, engine_version, wait_for
+from proxy.embedded import ProxyProcess, RedisNode, engine_version
 from proxy.manage import ClusterManager
 
 pytestmark = pytest.mark.live
 
 KEYS = int(os.environ.get("SLOTWAY_LIFECYCLE_KEYS", "10000"))
-SEEN_DEADLINE_S = 20.0
 LIBRARY = "#!lua name=kept\nredis.register_function('kept', function() return 1 end)"
 
 
@@ -69,10 +69,7 @@ def kill_a_reshard(seed: object) -> None:
         first, second, *_ = (str(shard.primary) for shard in manager.distribution().shards)
         words = ("--from", first, "--to", second, "--slots", 400, "--yes", "--seed", seed)
         slow = ("--method", "classic", "--throttle", KEYS / 100)
-        command = begin_slotway("reshard", *words, *slow)
-        wait_for(manager.open_slots, SEEN_DEADLINE_S, "slots on their way")
-        command.kill()
-        command.communicate()
+        end_in_the_middle(begin_slotway("reshard", *words, *slow), manager, signal.SIGKILL)
         assert manager.open_slots()
 
 

@@ -25,7 +25,7 @@ def test_a_replica_copies_another_primary_and_leaves(
 ) -> None:
     first, _, third, copy = private_cluster.nodes[:4]
     with ClusterManager([first.address]) as manager:
-        manager.replicate(str(copy.address), str(third.address))
+        manager.replicate(manager.plan_replicate(str(copy.address), str(third.address)))
         assert copy.info("replication")["master_port"] == str(third.port)
 
         plan = manager.plan_remove(str(copy.address))
@@ -35,7 +35,7 @@ def test_a_replica_copies_another_primary_and_leaves(
         manager.add(manager.plan_add(copy.address, replica_of=str(first.address)))
         assert manager.info().disagreement is None
         with pytest.raises(CannotPlan, match="owns slots"):
-            manager.replicate(str(first.address), str(third.address))
+            manager.plan_replicate(str(first.address), str(third.address))
         with pytest.raises(CannotPlan, match="is a replica itself"):
             manager.plan_add(spare[0].address, replica_of=str(copy.address))
 
@@ -48,8 +48,9 @@ def test_a_replica_takes_over_when_its_primary_is_gone(private_cluster: Embedded
     first.kill()
 
     with ClusterManager([second.address]) as manager:
-        found = manager.failover(str(heir.address), "TAKEOVER")
-        assert found == heir.address
+        plan = manager.plan_failover(str(heir.address))
+        assert (plan.heir, plan.primary) == (heir.address, first.address)
+        manager.failover(plan, "TAKEOVER")
         states = {state.address: state for state in manager.nodes()}
         assert states[heir.address].slot_count == 5461
         # What does not answer is only forgotten.
@@ -68,7 +69,9 @@ def test_a_node_is_not_let_in_or_out_without_its_conditions(
     slotway("remove-node", "10.9.9.9:7000", "--yes", *seed, code=1)
     slotway("add-node", "nonsense", "--yes", *seed, code=2)
     slotway("failover", private_cluster.nodes[0].address, "--force", "--takeover", *seed, code=2)
-    assert "leaves" in slotway("remove-node", private_cluster.nodes[0].address, "--dry-run", *seed)
+    told = slotway("remove-node", private_cluster.nodes[0].address, "--dry-run", *seed)
+    assert "leaves" in told
+    assert "only 2 with slots would be left" in told
 
     with ClusterManager(private_cluster.addresses) as manager:
         assert len(manager.nodes()) == 6

@@ -154,6 +154,9 @@ class FakeControl:
     def inline_args(self, line: bytes) -> list[bytes] | None:
         return line.split()
 
+    def turn_away(self, host: str, told: str | None, has_tls: bool) -> bytes | None:
+        return None
+
     def too_many_clients(self) -> bytes:
         return b"-FULL\r\n"
 

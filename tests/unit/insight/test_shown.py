@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.cluster.addresses import Address
 from proxy.insight.shown import as_json, text_of
 
 SHOWN = {
@@ -76,6 +77,15 @@ def test_a_view_becomes_what_json_has() -> None:
         "inner": [{"key": r"\xff", "share": 0.123457}, {"key": "b", "share": None}],
         "by_name": {"a": 1},
     }
+
+
+class Range:
+    def shown(self) -> dict[str, object]:
+        return {"at": Address("::1", 7000), "slots": "0-99"}
+
+
+def test_a_value_may_say_how_it_is_shown() -> None:
+    assert as_json((Range(),)) == [{"at": "[::1]:7000", "slots": "0-99"}]
 
 
 def test_what_is_no_views_is_refused() -> None:

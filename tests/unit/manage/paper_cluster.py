@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from proxy.cluster.addresses import Address
-from proxy.manage.dealing import share_slots
+from proxy.cluster.slots import share_slots, slot_text
 from proxy.manage.report import Report, parse_report
-from proxy.manage.view import View, slot_text
+from proxy.manage.view import View
 
 
 @dataclass

@@ -45,7 +45,9 @@ def test_a_spare_node_becomes_one_more_replica() -> None:
 
 
 def test_two_primaries_are_too_few() -> None:
-    assert "make 2 primaries; a cluster needs 3" in problems(PaperCluster.bare(5))
+    assert "5 nodes make 2 shards of a primary and 1 replica; a cluster needs 3" in problems(
+        PaperCluster.bare(5)
+    )
 
 
 def test_keys_slots_strangers_and_silence_are_in_the_way() -> None:

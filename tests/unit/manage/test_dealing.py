@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cluster.slots import SLOT_COUNT
-from proxy.manage.dealing import deal_replicas, misplaced, share_slots, take_turns
-
-
-@given(st.integers(1, 1000))
-def test_all_slots_are_dealt_out_in_shares_that_differ_by_one(primaries: int) -> None:
-    shares = share_slots(primaries)
-
-    assert shares[0][0] == 0
-    assert shares[-1][1] == SLOT_COUNT - 1
-    assert all(earlier[1] + 1 == later[0] for earlier, later in pairwise(shares))
-    sizes = {last - first + 1 for first, last in shares}
-    assert max(sizes) - min(sizes) <= 1
-
-
-def test_three_primaries_get_what_redis_cli_gives_them() -> None:
-    assert share_slots(3) == [(0, 5460), (5461, 10922), (10923, 16383)]
+from proxy.manage.dealing import deal_replicas, misplaced, take_turns
 
 
 def test_nodes_are_taken_from_the_hosts_in_turn() -> None:

@@ -107,7 +107,7 @@ def test_crossed_over_two_hosts_the_majority_is_what_is_missing() -> None:
     found = {v.loss: v for v in health(cluster.view()).verdicts if v.loss.startswith("host")}
 
     assert [verdict.survives for verdict in found.values()] == [False, True]
-    assert "1 primaries would be left to vote, and it takes 2" in found["host 10.0.0.1"].reason
+    assert "of the primaries 1 would be left to vote" in found["host 10.0.0.1"].reason
 
 
 def test_a_replica_that_may_not_take_over_does_not_count() -> None:

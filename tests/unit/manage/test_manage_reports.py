@@ -16,7 +16,6 @@ from proxy.manage.create_plan import meeting_place
 from proxy.manage.errors import NodeRefused
 from proxy.manage.inspect import key_places, node_states, slot_ranges
 from proxy.manage.report import parse_report
-from proxy.manage.view import slot_text
 
 ADDRESS = Address("10.0.0.1", 7000)
 INFO = b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.1.2\r\ncluster_enabled:1\r\n"
@@ -127,8 +126,3 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
             load_moves(path)
     with pytest.raises(ManageError):
         load_moves(tmp_path / "missing")
-
-
-def test_slots_are_written_in_ranges() -> None:
-    assert slot_text([]) == ""
-    assert slot_text([1, 2, 3, 7, 9, 10]) == "1-3 7 9-10"

@@ -171,7 +171,7 @@ def test_a_reshard_of_more_than_there_is_cannot_be_planned() -> None:
     cluster = PaperCluster.whole()
     ids = [node.id for node in cluster.nodes]
 
-    with pytest.raises(CannotPlan, match="the sources have 5461"):
+    with pytest.raises(CannotPlan, match="who shall give them has 5,461"):
         plan_reshard(cluster.view(), ids[:1], ids[1], 6000)
     with pytest.raises(CannotPlan, match="is a replica"):
         plan_reshard(cluster.view(), ids[:1], ids[4], 1)

@@ -28,6 +28,7 @@ class FakeClient:
     reply_mode: int = 0
     state: ClientState = field(default_factory=lambda: ClientState(authenticated=True))
     fd_number: int = 9
+    is_unix: bool = False
     created_s: float = field(default_factory=time.monotonic)
     last_active_s: float = field(default_factory=time.monotonic)
     last_command: bytes = b""

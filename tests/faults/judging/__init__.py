@@ -1,0 +1,1 @@
+"""Judges of a history: pure functions from what clients were told to what is wrong with it."""
