@@ -42,7 +42,8 @@ class UnixListener(socket.socket):
             listener.setblocking(False)
             listener.bind(path)
             listener.own()
-            os.chown(path, -1, group)
+            if group >= 0:
+                os.chown(path, -1, group)
             listener.listen(listen.backlog)
         except OSError as problem:
             listener.close()
