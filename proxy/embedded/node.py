@@ -163,6 +163,17 @@ class RedisNode:
         self.kill()
         self.start()
 
+    def relocate(self, address: Address) -> None:
+        """Listen at another address from the next start on, and tell the cluster so.
+
+        Args:
+            address: An address of this machine; its port and bus port leased by the caller.
+        """
+        self.address = address
+        # Of an option that is given twice, a server takes the last.
+        self._command += ["--port", str(address.port), "--bind", address.host]
+        self._command += ["--cluster-announce-ip", address.host]
+
     def connect(self) -> NodeConnection:
         """Open a connection for administrative commands; the caller closes it."""
         return NodeConnection(self.address, tls=self._tls)

@@ -62,7 +62,8 @@ def cluster(engine: str, request: pytest.FixtureRequest) -> Iterator[EmbeddedClu
         "cluster-require-full-coverage": "no",
         **getattr(request.module, "CLUSTER_SETTINGS", {}),
     }
-    with EmbeddedCluster(engine, settings=settings) as running:
+    patience_ms = getattr(request.module, "NODE_TIMEOUT_MS", 1500)
+    with EmbeddedCluster(engine, node_timeout_ms=patience_ms, settings=settings) as running:
         yield running
 
 
@@ -71,10 +72,11 @@ def try_fault(engine: str, cluster: EmbeddedCluster) -> Iterator[Try]:
     """Try a fault on the shared cluster and assert that nobody was served worse than must be."""
     with ExitStack() as stack:
 
-        def attempt(fault: Fault, **proxy: object) -> None:
+        def attempt(fault: Fault, front: ProxyProcess | None = None) -> None:
             cluster.flush()
-            seeds = proxy.pop("seeds", cluster.addresses)
-            front = stack.enter_context(ProxyProcess(seeds, settings=fault.proxy, **proxy))
+            front = stack.enter_context(
+                front or ProxyProcess(cluster.addresses, settings=fault.proxy)
+            )
             outcome = Trial(fault, cluster, front, TURNS, is_exact=IS_FULL).run()
             if RESULTS:
                 save_outcome(Path(RESULTS), fault.name, engine, outcome)

@@ -35,7 +35,7 @@ _SAMPLES = {
 
 
 def _without_names(text: str) -> str:
-    return re.sub(r"(\[[0-9a-f:]+\]|[\d.]+)(:\d+)?", "#", text)
+    return re.sub(r"a node that is gone|(\[[0-9a-f:]+\]|[\d.]+)(:\d+)?", "#", text)
 
 
 _KINDS = {

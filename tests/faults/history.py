@@ -11,7 +11,7 @@ Cost: about 300 bytes a request; ``RECORDS_LIMIT`` bounds each client.
 from __future__ import annotations
 
 import enum
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from proxy.cluster.slots import key_slot
@@ -162,6 +162,13 @@ class History:
     def all_records(self) -> Iterator[tuple[ClientLog, Record]]:
         """Return every record with its client's log."""
         return ((log, record) for log in self.logs for record in log.records)
+
+    def count(self, command: str, key: bytes, is_so: Callable[[Record], bool]) -> int:
+        """Return how many requests with this command and key are so."""
+        return sum(
+            record.command == command and record.keys == (key,) and is_so(record)
+            for _, record in self.all_records()
+        )
 
     def is_excused(self, record: Record) -> bool:
         """Whether the fault explains that this acknowledged write is gone."""

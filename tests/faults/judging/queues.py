@@ -22,12 +22,9 @@ def judge_queues(history: History) -> Iterator[Finding]:
     """Compare what was pushed onto each list with what came out of it."""
     pushed: dict[bytes, dict[bytes, Record]] = {}
     taken: dict[bytes, Taken] = {}
-    lost_pops: dict[bytes, int] = {}
     for _log, record in history.all_records():
         if record.command == "RPUSH":
             pushed.setdefault(record.keys[0], {})[record.value] = record
-        elif record.command == "BLPOP" and (record.is_unknown or history.is_cut(record)):
-            lost_pops[record.keys[0]] = lost_pops.get(record.keys[0], 0) + 1
     for _log, record in history.all_records():
         if record.command in ("BLPOP", "LAST LRANGE") and isinstance(record.reply, list):
             items = record.reply[1:] if record.command == "BLPOP" else record.reply
@@ -35,7 +32,10 @@ def judge_queues(history: History) -> Iterator[Finding]:
             taken.setdefault(record.keys[0], []).extend(found)
     for key, items in pushed.items():
         yield from _judge_items(key, items, taken.get(key, []), history)
-        yield from _judge_rest(key, items, taken.get(key, []), lost_pops.get(key, 0), history)
+        lost_pops = history.count(
+            "BLPOP", key, lambda record: record.is_unknown or history.is_cut(record)
+        )
+        yield from _judge_rest(key, items, taken.get(key, []), lost_pops, history)
 
 
 def _judge_items(
@@ -51,11 +51,17 @@ def _judge_items(
         elif item in first and not history.is_excused(first[item]):
             yield Finding(Kind.DOUBLED, repr(key), f"{item!r} was taken twice")
         first.setdefault(item, pop)
+    # A pop that ended in vain may have been served all the same: its item goes back to the front,
+    # and what was taken meanwhile is ahead of it.
+    put_back = history.count("BLPOP", key, lambda record: record.is_refused)
     for (item, pop), (successor, _) in pairwise(taken):
         known = [pushed[each] for each in (item, successor) if each in pushed]
         is_certain = len(known) == 2 and not any(push.is_unknown for push in known)
         one, two = writer_of(item), writer_of(successor)
         if is_certain and one and two and one > two and not history.is_excused(pop):
+            put_back -= 1
+            if put_back >= 0:
+                continue
             yield Finding(Kind.SEQUENCE, repr(key), f"{successor!r} came after {item!r}")
 
 

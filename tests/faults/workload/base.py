@@ -75,6 +75,12 @@ class Client(ABC):
         """The number of the request that it will make next."""
         return len(self.log.records)
 
+    @property
+    def waiting_s(self) -> float:
+        """For how long it has been waiting for the reply that it misses most; 0: for none."""
+        last = self.log.records[-1:]
+        return time.monotonic() - last[0].sent_at if last and last[0].is_open else 0.0
+
     @abstractmethod
     def batches(self) -> Iterator[Sequence[Ask]]:
         """Return without end what it asks, a batch at a time, each when the last is answered."""

@@ -29,6 +29,7 @@ class Crowd:
     Attributes:
         hurt: Clients that need the shard that is about to break; some need all shards.
         calm: Clients that need only the others.
+        single: One of those hurt, which asks one thing at a time.
     """
 
     def __init__(self, address: Address, hurt: Container[int], calm: Container[int]) -> None:
@@ -40,11 +41,12 @@ class Crowd:
             calm: All other slots; none if every shard breaks.
         """
         deep = Pipeliner(address, "deep", hurt, depth=25)
+        self.single = Pipeliner(address, "single", hurt)
         producer = Producer(address, "make", hurt)
         publisher = Publisher(address, "say", hurt)
         self.hurt: list[Client] = [
             deep,
-            Pipeliner(address, "single", hurt),
+            self.single,
             Pipeliner(address, "modern", hurt, depth=5, resp=3),
             OthersReader(address, "look", hurt, deep.registers),
             Transactor(address, "trade", hurt),

@@ -8,7 +8,7 @@ from proxy.cluster.topology import Address
 from workload.base import Ask, Client
 from workload.values import keys_in, value_of
 
-BLOCK_S = 1
+BLOCK_S = 0.2
 
 
 class Producer(Client):
@@ -34,7 +34,7 @@ class Consumer(Client):
 
     def batches(self) -> Iterator[Sequence[Ask]]:
         while True:
-            yield [Ask(("BLPOP", self._queue, BLOCK_S), (self._queue,)) for _ in range(5)]
+            yield [Ask(("BLPOP", self._queue, str(BLOCK_S)), (self._queue,)) for _ in range(2)]
 
     def last_looks(self) -> Iterator[Sequence[Ask]]:
         yield [Ask(("LRANGE", self._queue, 0, -1), (self._queue,))]

@@ -1,4 +1,4 @@
-"""Shards lose all their nodes, and clients wait until they are back.
+"""Nodes come back, at the same place or another, and clients wait until they do.
 
 Every write is on disk before it is acknowledged, so that nothing may be lost here.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from error_kinds import LOST
 from injections.outages import all_gone, shard_gone
+from injections.processes import restarted_at
 from trial import Fault
 
 pytestmark = pytest.mark.live
@@ -20,6 +21,8 @@ CLUSTER_SETTINGS = {"appendonly": "yes", "appendfsync": "always"}
 FAULTS = [
     Fault("a shard loses all its nodes", shard_gone, errors=LOST, holds_clients=True),
     Fault("all nodes are gone", all_gone, errors=LOST, hurts_all=True, holds_clients=True),
+    Fault("restart on another port", restarted_at("127.0.0.1", same_port=False), errors=LOST),
+    Fault("restart at another address", restarted_at("127.0.0.2", same_port=True), errors=LOST),
 ]
 
 
