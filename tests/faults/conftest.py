@@ -26,7 +26,7 @@ from proxy.embedded import (
 )
 
 IS_FULL = os.environ.get("SLOTWAY_FAULTS") == "full"
-TURNS = 100 if IS_FULL else 15
+TURNS = 60 if IS_FULL else 10
 RESULTS = os.environ.get("SLOTWAY_FAULTS_RESULTS")
 
 Try = Callable[..., None]

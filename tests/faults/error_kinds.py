@@ -57,5 +57,7 @@ def kind_of_error(text: str) -> str:
     return text.partition(" ")[0]
 
 
-LOST = frozenset({UNKNOWN, OVERTAKEN, READ_LOST, f"{PARTS_FAILED}: IOERR", POP_IN_VAIN, WAIT_LOST})
+HARMLESS = frozenset({POP_IN_VAIN, WAIT_LOST})
+"""What says only that nobody knows, of what could not have done anything; any delay may bring it."""
+LOST = HARMLESS | frozenset({UNKNOWN, OVERTAKEN, READ_LOST, f"{PARTS_FAILED}: IOERR"})
 """What a node that is lost with requests on their way may bring."""

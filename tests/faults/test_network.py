@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from error_kinds import LOST, POP_IN_VAIN
+from error_kinds import HARMLESS, LOST
 from injections.network import Injection, delayed, parted, reset_again_and_again, split_into_bytes
 from relayed import Relay
 from trial import Fault
@@ -26,9 +26,9 @@ def relay(cluster: EmbeddedCluster) -> Iterator[Relay]:
 
 FAULTS: dict[str, tuple[Callable[[Relay], Injection], frozenset[str], bool]] = {
     "resets between proxy and node": (reset_again_and_again, LOST, False),
-    "a delay of 50 ms each way": (lambda relay: delayed(relay, 0.05), frozenset(), False),
-    "every byte by itself": (split_into_bytes, frozenset(), False),
-    "a partition between proxy and node": (parted, LOST | {POP_IN_VAIN}, True),
+    "a delay of 50 ms each way": (lambda relay: delayed(relay, 0.05), HARMLESS, False),
+    "every byte by itself": (split_into_bytes, HARMLESS, False),
+    "a partition between proxy and node": (parted, LOST, True),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from error_kinds import LOST, WAIT_LOST
+from error_kinds import LOST
 from injections.failovers import failed_over
 from injections.processes import hung, killed
 from trial import Fault
@@ -18,8 +18,8 @@ FAULTS = [
     Fault("kill -9 of a primary", killed, errors=LOST),
     Fault("a primary hangs", hung, errors=LOST),
     Fault("CLUSTER FAILOVER", failed_over()),
-    Fault("CLUSTER FAILOVER FORCE", failed_over("FORCE"), errors=frozenset({WAIT_LOST})),
-    Fault("CLUSTER FAILOVER TAKEOVER", failed_over("TAKEOVER"), errors=frozenset({WAIT_LOST})),
+    Fault("CLUSTER FAILOVER FORCE", failed_over("FORCE")),
+    Fault("CLUSTER FAILOVER TAKEOVER", failed_over("TAKEOVER")),
 ]
 
 

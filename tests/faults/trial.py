@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+from error_kinds import HARMLESS
 from history import History, Loss
 from judging.verdict import Verdict, judge, longest_wait_s
 from observer import Observer
@@ -107,7 +108,7 @@ class Fault:
 
     name: str
     inject: Injection
-    errors: frozenset[str] = frozenset()
+    errors: frozenset[str] = HARMLESS
     hurts_all: bool = False
     holds_clients: bool = False
     may_close: bool = False

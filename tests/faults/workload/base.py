@@ -26,7 +26,7 @@ from proxy.resp.encode import encode_command
 # Longer than the proxy's patience (cluster.request_timeout_s is 20): what comes later is stuck.
 ANSWER_DEADLINE_S = 45.0
 CONNECT_DEADLINE_S = 30.0
-PAUSE_S = 0.01  # chosen: about 60 batches a second, so that ten clients leave the servers room
+PAUSE_S = 0.02  # chosen: about 40 batches a second, so that all clients leave the servers room
 READ_BYTES = 1 << 16
 
 
