@@ -253,6 +253,11 @@ def an_error_that_is_not_documented(story: Story) -> None:
     story("a", "GET", Refusal("ERR it did not work"), K)
 
 
+def an_expected_error_to_who_only_reads(story: Story) -> None:
+    story.log("a").only_reads = True
+    story("a", "GET", NOT_RUN, K)
+
+
 BAD: dict[Callable[[Story], None], Kind] = {
     a_value_of_nobody: Kind.FOREIGN,
     a_value_of_another_key: Kind.FOREIGN,
@@ -290,4 +295,5 @@ BAD: dict[Callable[[Story], None], Kind] = {
     no_reply_at_all: Kind.STUCK,
     a_connection_that_ended: Kind.CLOSED,
     an_error_that_is_not_documented: Kind.ERROR,
+    an_expected_error_to_who_only_reads: Kind.ERROR,
 }

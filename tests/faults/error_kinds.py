@@ -58,6 +58,6 @@ def kind_of_error(text: str) -> str:
 
 
 HARMLESS = frozenset({POP_IN_VAIN, WAIT_LOST})
-"""What says only that nobody knows, of what could not have done anything; any delay may bring it."""
+"""Say only that nobody knows, of what cannot have done anything; any delay may bring them."""
 LOST = HARMLESS | frozenset({UNKNOWN, OVERTAKEN, READ_LOST, f"{PARTS_FAILED}: IOERR"})
 """What a node that is lost with requests on their way may bring."""

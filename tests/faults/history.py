@@ -110,6 +110,8 @@ class ClientLog:
     messages: list[Message] = field(default_factory=list)
     closed_at: list[float] = field(default_factory=list)
     """When its connection ended without its doing."""
+    only_reads: bool = False
+    """It never writes, so that nothing excuses an error."""
     oddities: list[str] = field(default_factory=list)
     """What came that no request had asked for."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator
 
@@ -60,27 +59,6 @@ def whole_again(cluster: EmbeddedCluster) -> Iterator[None]:
             if strays:
                 cluster.move_slots(sorted(strays), node, home)
     cluster.wait_until_agreed()
-
-
-@pytest.mark.usefixtures("whole_again")
-def test_slots_move_back_and_forth_under_pipelined_traffic(
-    cluster: EmbeddedCluster, proxy_process: ProxyProcess
-) -> None:
-    seen = Refusals(cluster)
-
-    with Traffic(proxy_process.port) as traffic:
-        traffic.wait_for_progress()
-        slots = slots_of(traffic)
-        for _ in range(2):
-            for source in cluster.primaries():
-                target = other_than(cluster, source)
-                there = set(cluster.slots_of(source))
-                cluster.move_slots([slot for slot in slots if slot in there], source, target)
-        traffic.wait_for_progress()
-
-    assert traffic.wrong == []
-    assert traffic.errors == {}
-    assert seen["MOVED"] > 0
 
 
 @pytest.mark.usefixtures("whole_again")
@@ -170,22 +148,3 @@ def test_keys_made_and_deleted_in_an_open_slot_are_where_they_should_be(
         log = ",".join(["at the source", *map(str, numbers)])
         assert client.get("{open}old") == log.encode()
         assert client.get("{open}counter") == b"20"
-
-
-@pytest.mark.usefixtures("whole_again")
-def test_many_slots_move_at_once_under_split_commands(
-    cluster: EmbeddedCluster, proxy_process: ProxyProcess
-) -> None:
-    source, target = cluster.primaries()[:2]
-    slots = list(itertools.islice(cluster.slots_of(source), 400))
-    plans = [Plan(8, slots=frozenset(slots)), Plan(32, slots=frozenset(slots)), Plan(100)]
-
-    with Traffic(proxy_process.port, plans, name="many") as traffic:
-        traffic.wait_for_progress()
-        cluster.move_slots(slots, source, target)
-        traffic.wait_for_progress()
-        cluster.move_slots(slots, target, source)
-        traffic.wait_for_progress()
-
-    assert traffic.wrong == []
-    assert traffic.errors == {}

@@ -89,6 +89,7 @@ class OthersReader(Client):
         self, address: Address, name: str, slots: Container[int], keys: Sequence[bytes]
     ) -> None:
         super().__init__(address, name, slots)
+        self.log.only_reads = True
         self._keys = tuple(keys)
 
     def batches(self) -> Iterator[Sequence[Ask]]:
