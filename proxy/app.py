@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -42,6 +41,7 @@ from proxy.life.given import AdminToken
 from proxy.life.learning import CommandTables
 from proxy.life.live_settings import denied_by
 from proxy.life.observing import observe
+from proxy.life.own_info import own_info
 from proxy.life.reload import Reloaded, Reloader
 from proxy.life.sampling import Sampling
 from proxy.listeners import open_listeners, open_tls_listeners, port_of
@@ -74,7 +74,7 @@ class Proxy:
     def __init__(self, settings: Settings, sources: Sources | None = None) -> None:
         self.port, self.tls_port = settings.listen.port, 0
         self.stop_wanted = trio.Event()
-        self._started_s = time.monotonic()
+        self.started_s = time.monotonic()
         self._listening: list[socket.socket] = []
         self.admin: AdminPort | None = None
         self.guard, self.admin_guard, self.node_tls = Guard(), Guard(), NodeTls()
@@ -135,7 +135,7 @@ class Proxy:
             routes=self.routes,
             watcher=self.watcher,
             timeout_s=settings.cluster.request_timeout_s,
-            own_info=self._own_info,
+            own_info=lambda: own_info(self),
         )
         self.hub = Hub(
             engine=self.engine,
@@ -213,8 +213,10 @@ class Proxy:
             bringer=self.bringer,
             breakers=self.breakers,
             rates=self.rates,
+            guard=self.desk.guards.guard,
+            is_confirmed=self.desk.guards.is_confirmed,
         )
-        self.tables.on_table = self.hub.divert_publish
+        self.tables.on_table = self._commands_changed
         self.tables.on_server = self.desk.note_server
         self.drainer = Drain(self.engine, self.blocking)
         self.sampling = Sampling(settings, self.routes, self.watcher)
@@ -255,6 +257,10 @@ class Proxy:
         )
         return PassedUsers(doorman, self.pools)
 
+    def _commands_changed(self) -> None:
+        self.hub.divert_publish()
+        self.desk.guards.mark()
+
     def _map_read(self, topology: Topology) -> None:
         self.pulse.map_read(topology)
         self.breakers.map_read(topology)
@@ -277,22 +283,6 @@ class Proxy:
         self.hub.slot_moved(slot)
         self.observatory.chronicle.slot_moved(slot, address)
         self.blocking.map_changed()
-
-    def _own_info(self) -> dict[bytes, bytes]:
-        """Return the fields of INFO in which clients should see the proxy, not a server."""
-        clients = self.engine.clients
-        return {
-            b"tcp_port": b"%d" % self.port,
-            b"connected_clients": b"%d" % len(clients),
-            b"blocked_clients": b"%d" % self.blocking.count,
-            b"maxclients": b"%d" % self.engine.max_clients,
-            b"total_connections_received": b"%d" % self.engine.accepted,
-            b"rejected_connections": b"%d" % self.engine.refused_clients,
-            b"process_id": b"%d" % os.getpid(),
-            b"uptime_in_seconds": b"%d" % (time.monotonic() - self._started_s),
-            b"uptime_in_days": b"%d" % ((time.monotonic() - self._started_s) // 86400),
-            **self.hub.book.info(),
-        }
 
     async def run(self, *, on_listening: Callable[[int], None] = lambda port: None) -> None:
         """Serve until cancelled.

@@ -38,7 +38,7 @@ SECRET_KEYS = frozenset({"cluster.password", "clients.password", "clients.users"
 """Keys whose values are never shown."""
 
 
-LISTS = ("rate", "pin")
+LISTS = ("guard", "rate", "pin")
 """Lists of tables, each as a whole a key."""
 
 

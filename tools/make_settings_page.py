@@ -15,15 +15,16 @@ from typing import Any
 
 from proxy.config import Settings
 from proxy.config.commands import Pin
-from proxy.config.restraints import Rate
+from proxy.config.restraints import Guard, Rate
 from proxy.config.values import Table
 from proxy.life.live_settings import LIVE, RESTART
 from proxy.sources import ENV_PREFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "settings.md"
-MODELS: dict[str, type[Table]] = {"rate": Rate, "pin": Pin}
+MODELS: dict[str, type[Table]] = {"guard": Guard, "rate": Rate, "pin": Pin}
 AS_TEXT = {
+    "guard": '\'[{"commands": ["flushall"], "action": "confirm"}]\'',
     "rate": '\'[{"users": ["batch"], "commands_per_s": 1000}]\'',
     "pin": "prefix=tag,prefix=tag",
 }

@@ -22,7 +22,7 @@ from proxy.config.commands import Commands, Pin
 from proxy.config.limits import Limits
 from proxy.config.listen import Listen
 from proxy.config.operation import Admin, Insight, Log, Reload, Tracing
-from proxy.config.restraints import Rate
+from proxy.config.restraints import Guard, Rate
 from proxy.config.timeouts import Timeouts
 from proxy.config.tls import Tls
 from proxy.config.values import Table, parse_tables
@@ -32,6 +32,7 @@ __all__ = [
     "Clients",
     "Cluster",
     "Commands",
+    "Guard",
     "Insight",
     "Limits",
     "Listen",
@@ -69,6 +70,8 @@ class Settings(Table):
     insight: Insight = Insight()
     log: Log = Log()
     tracing: Tracing = Tracing()
+    guard: Annotated[tuple[Guard, ...], BeforeValidator(parse_tables)] = ()
+    """Who may send which commands."""
     rate: Annotated[tuple[Rate, ...], BeforeValidator(parse_tables)] = ()
     """How fast users may send."""
     pin: Annotated[tuple[Pin, ...], BeforeValidator(_split_pins)] = ()

@@ -28,7 +28,7 @@ from proxy.control.scripts import Bringer, ScriptBook
 from proxy.control.watch import Watcher
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
-from proxy.dataplane.hooks import Action, Punt
+from proxy.dataplane.hooks import Action, Guard, Punt
 from proxy.dataplane.lane import Pipeline
 from proxy.dataplane.tables import Command
 from proxy.resp import replies, replies_nodes, replies_protocol
@@ -108,6 +108,8 @@ class ControlPlane:
         bringer: Bringer,
         breakers: Breakers,
         rates: RateBook,
+        guard: Callable[[Client, Command], Guard],
+        is_confirmed: Callable[[Client, list[bytes]], bool],
     ) -> None:
         """Take the rooms that were built after this one. Before the first client."""
         self._engine = engine
@@ -123,6 +125,8 @@ class ControlPlane:
         self._bringer = bringer
         self._breakers = breakers
         self._rates = rates
+        self.guard = guard
+        self.is_confirmed = is_confirmed
         self.note_script = scripts.note
         self.lane_for = pools.lane_for
 

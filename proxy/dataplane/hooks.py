@@ -44,6 +44,17 @@ class Action(IntEnum):
     """Send it again to one node, after ASKING."""
 
 
+class Guard(IntEnum):
+    """What the settings say of a user's command."""
+
+    ALLOW = 0
+    """It passes."""
+    DENY = 1
+    """It is refused."""
+    CONFIRM = 2
+    """It passes if the very same request has been confirmed."""
+
+
 class Hooks(Protocol):
     """The control plane, as the data plane sees it."""
 
@@ -124,6 +135,12 @@ class Hooks(Protocol):
 
     def reply_too_big(self, node: int) -> bytes:
         """Return the error that stands for a reply over the limit."""
+
+    def guard(self, client: Client, command: Command) -> Guard:
+        """Return what to do with a request for a command of ``guard_commands``."""
+
+    def is_confirmed(self, client: Client, args: list[bytes]) -> bool:
+        """Return whether a request that has to be confirmed has been; if not, it is punted."""
 
     def out_of_memory(self) -> bytes:
         """Return the error for a request over ``memory_limit_bytes``."""

@@ -7,6 +7,7 @@ from libc.stdint cimport uint64_t
 from proxy.dataplane cimport memory
 from proxy.dataplane.allowance cimport Allowance
 from proxy.dataplane.client cimport Client
+from proxy.dataplane.frames cimport RequestScanner
 from proxy.dataplane.own_requests cimport OwnRequests
 from proxy.dataplane.tables cimport Command
 
@@ -31,6 +32,8 @@ cdef class Restraint(OwnRequests):
     cdef public Py_ssize_t fan_out_limit
     cdef readonly uint64_t requests
 
+    cdef bint may_not(self, Client client, Command command, const char* frame,
+                      RequestScanner scanner) except -1
     cdef bint lacks_memory(self) noexcept
     @cython.final
     cdef void look_at_memory(self) noexcept

@@ -1,9 +1,18 @@
-"""What a request is held to before it goes anywhere: memory, its user's allowance, its width."""
+"""What a request is held to before it goes anywhere: guards, memory, its user's rate, its width."""
+
+from collections.abc import Callable
 
 from proxy.dataplane.allowance import Allowance
 from proxy.dataplane.client import Client
 from proxy.dataplane.own_requests import OwnRequests
-from proxy.dataplane.tables import Command
+from proxy.dataplane.tables import Command, CommandTable
+
+def guard_commands(table: CommandTable, is_named: Callable[[bytes], bool]) -> None:
+    """Have the hot road ask about every request for a command that is named, and for no other.
+
+    Args:
+        is_named: Says so of a name, lower case, ``b"config|get"`` for a subcommand.
+    """
 
 class Restraint(OwnRequests):
     """The part of an engine that refuses and slows."""

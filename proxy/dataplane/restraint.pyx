@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""What a request is held to before it goes anywhere: memory, its user's allowance, its width.
+"""What a request is held to before it goes anywhere: guards, memory, its user's rate, its width.
 
 Strategy: a refusal is a reply like any other, in its place in the client's order; the request
 has gone nowhere. What the client waits for instead is a bit of ``Client.stall``, as everything
@@ -17,11 +17,14 @@ from proxy.commands.families import FAMILIES
 from proxy.dataplane.allowance cimport BYTES, COMMANDS, NOTHING, Spent
 from proxy.dataplane.client cimport STALL_RATE
 from proxy.dataplane.histogram cimport add_time
+from proxy.dataplane.hooks import Guard
 from proxy.dataplane.meter cimport (
     FAN_OUT_LIMIT, MEMORY_LIMIT_BYTES, RATE_BYTES_PER_S, RATE_COMMANDS_PER_S)
 from proxy.dataplane.request cimport Request
-from proxy.dataplane.tables cimport DENIED, LOCAL
+from proxy.dataplane.tables cimport DENIED, LOCAL, LOOK_GUARD, CommandTable
 
+cdef int GUARD_DENY = Guard.DENY
+cdef int GUARD_CONFIRM = Guard.CONFIRM
 cdef int OTHER = FAMILIES.index("other")
 cdef Py_ssize_t LARGEST = <Py_ssize_t>(~(<size_t>0) >> 1)
 cdef Py_ssize_t REQUEST_BYTES = Request.__basicsize__
@@ -36,12 +39,33 @@ cdef bint needs_memory(Command command) except -1:
         not command.name.endswith(b"unsubscribe")
 
 
+def guard_commands(CommandTable table, is_named):
+    """Have the hot road ask about every request for a command that is named, and for no other.
+
+    Args:
+        is_named: Says so of a name, lower case, ``b"config|get"`` for a subcommand.
+    """
+    cdef Command row
+    for row in table:
+        row.looks = row.looks & ~LOOK_GUARD | (LOOK_GUARD if is_named(row.name) else 0)
+
+
 cdef class Restraint(OwnRequests):
     """The part of an engine that refuses and slows."""
 
     def __cinit__(self, *args, **kwargs):
         self.memory_limit = LARGEST
         self.thirsty = []
+
+    # ---- guards ---------------------------------------------------------------
+
+    cdef bint may_not(self, Client client, Command command, const char* frame,
+                      RequestScanner scanner) except -1:
+        """Whether the settings say no to a request, so that the control plane must answer it."""
+        cdef int verdict = self.control.guard(client, command)
+        if verdict == GUARD_CONFIRM:
+            return not self.control.is_confirmed(client, scanner.copy_args(frame))
+        return verdict == GUARD_DENY
 
     # ---- memory ---------------------------------------------------------------
 

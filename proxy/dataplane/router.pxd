@@ -41,7 +41,8 @@ cdef class Router(Restraint):
                      RequestScanner scanner) except -1
     cdef bint _punt_across(self, Client client, Command command, const char* frame,
                            RequestScanner scanner) except -1
-    cdef bint _look_into(self, Command command, const char* frame, RequestScanner scanner) except -1
+    cdef bint _look_into(self, Client client, Command command, const char* frame,
+                         RequestScanner scanner) except -1
     cdef bint _waits_for_pause(self, Client client, Command command, Py_ssize_t argc) except -1
     @cython.final
     cdef Pipeline _find_way(self, Client client, int slot, bint* must_wait)

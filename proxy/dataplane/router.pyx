@@ -21,7 +21,8 @@ from proxy.dataplane.lane cimport Pipeline
 from proxy.dataplane.meter cimport NODE_QUEUE_SOFT_BYTES
 from proxy.dataplane.recovery cimport has_its_keys, patience_of
 from proxy.dataplane.restraint cimport STOP_ALL, STOP_MEMORY, STOP_WRITES, needs_memory
-from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of
+from proxy.dataplane.tables cimport (
+    LOOK_GUARD, LOOK_INSIDE, NO_NODE, NO_SLOT, PINNED, SPLIT, find_keys, has_word, slot_of)
 from proxy.dataplane.witness cimport settle
 
 cdef int BLOCKING = FAMILIES.index("blocking")
@@ -66,7 +67,7 @@ cdef class Router(Restraint):
             return self._leave_hot_road(client, command, frame, scanner)
         if argc < -command.arity if command.arity < 0 else argc != command.arity:
             return self._punt_in_place(client, PUNT_ARITY, command, frame, scanner)
-        if command.is_looked_into and self._look_into(command, frame, scanner):
+        if command.looks and self._look_into(client, command, frame, scanner):
             return self._leave_hot_road(client, command, frame, scanner)
         find_keys(command, frame, scanner.args, argc, self.keys)
         return self._route_by_keys(client, command, frame, scanner)
@@ -98,7 +99,7 @@ cdef class Router(Restraint):
         cdef bint leaves
         if argc < -command.arity if command.arity < 0 else argc != command.arity:
             return self._punt_in_place(client, PUNT_ARITY, command, frame, scanner)
-        leaves = command.is_looked_into and self._look_into(command, frame, scanner)
+        leaves = command.looks and self._look_into(client, command, frame, scanner)
         find_keys(command, frame, scanner.args, argc, self.keys)
         stored = self.pins.store(frame, scanner, self.keys)
         if command.carries_script or command.runs_by_sha:
@@ -122,13 +123,19 @@ cdef class Router(Restraint):
         self.paused_clients.append(client)
         return True
 
-    cdef bint _look_into(self, Command command, const char* frame,
+    cdef bint _look_into(self, Client client, Command command, const char* frame,
                          RequestScanner scanner) except -1:
-        """Say whether it leaves the hot road: a word makes it block, or its script may be missing.
+        """Say whether it leaves the hot road.
+
+        Its user may not have it, a word makes it block, or its script may be missing.
 
         A script that comes along is noted.
         """
         cdef Py_ssize_t start = scanner.args[1].start, end = start + scanner.args[1].length
+        if command.looks & LOOK_GUARD and self.may_not(client, command, frame, scanner):
+            return True
+        if not command.looks & LOOK_INSIDE:
+            return False
         if command.carries_script:
             if has_its_keys(frame, scanner):
                 self.control.note_script(frame[start:end])

@@ -34,6 +34,11 @@ cdef enum Merge:
     MERGE_OR = 7
 
 
+cdef enum Look:
+    LOOK_INSIDE = 1     # for its blocking keyword, or its script
+    LOOK_GUARD = 2      # whether its user may have it
+
+
 cdef struct CKeySpec:
     int begin_index
     char keyword[NAME_LIMIT]
@@ -62,7 +67,7 @@ cdef class Command:
     cdef bint carries_script         # its first argument is a script's body
     cdef bint runs_by_sha            # its first argument is a script's SHA1
     cdef bint names_script           # it runs what the node must have already
-    cdef bint is_looked_into         # for its blocking keyword, or its script
+    cdef int looks                   # Look bits: what the hot road looks into first
     cdef bint goes_by_channel        # to the node where the hub subscribes it
     cdef bint is_paused_as_write     # CLIENT PAUSE ... WRITE stops it
     cdef uint8_t family              # index in FAMILIES

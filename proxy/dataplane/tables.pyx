@@ -110,8 +110,8 @@ cdef class Command:
         self.carries_script = spec.name in CARRY_A_SCRIPT
         self.names_script = spec.name in NAME_A_SCRIPT
         self.runs_by_sha = spec.name in RUN_BY_SHA
-        self.is_looked_into = (
-            bool(spec.blocking_keyword) or self.carries_script or self.runs_by_sha)
+        self.looks = LOOK_INSIDE if (
+            spec.blocking_keyword or self.carries_script or self.runs_by_sha) else 0
         self.is_paused_as_write = b"write" in spec.flags or spec.name in MAY_WRITE
         # Any node would do; at this one every proxy has its subscription, so it counts them.
         self.goes_by_channel = spec.name == b"publish"

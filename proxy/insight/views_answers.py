@@ -194,3 +194,5 @@ class Explanation:
     """The error that the client gets."""
     in_transaction: str
     """What would become of it between MULTI and EXEC, in one sentence."""
+    guards: tuple[str, ...] = ()
+    """What ``[[guard]]`` says of it, "confirm: everyone"; the first that names a user counts."""

@@ -13,9 +13,9 @@ from proxy.commands.overrides import DENIED_BY_DEFAULT, DENIED_TO_THE_PROXYS_USE
 from proxy.commands.patience import PATIENCES, setting_of
 from proxy.config import Admin, Cluster, Settings, Tls
 from proxy.control.entrance import Rules
-from proxy.control.rates import RateRule
 from proxy.life.descriptors import make_room
 from proxy.life.given import Given, Rooms
+from proxy.life.restraints import guards_of, rates_of
 from proxy.logs import set_level
 from proxy.resp.time_limit import GENERAL, TimeLimit
 from proxy.sessions.accounts import PassedUsers
@@ -143,17 +143,11 @@ def _set_rules(rooms: Rooms, given: Given) -> None:
 
 
 def _set_rates(rooms: Rooms, given: Given) -> None:
-    rooms.rates.replace(
-        RateRule(
-            users=rate.users,
-            commands_per_s=rate.commands_per_s,
-            bytes_per_s=rate.bytes_per_s,
-            burst_s=rate.burst_s,
-            is_shared=rate.per == "user",
-            refuses=rate.mode == "refuse",
-        )
-        for rate in given.settings.rate
-    )
+    rooms.rates.replace(rates_of(given.settings))
+
+
+def _set_guards(rooms: Rooms, given: Given) -> None:
+    rooms.desk.guards.replace(guards_of(given.settings))
 
 
 def _set_denied(rooms: Rooms, given: Given) -> None:
@@ -273,6 +267,7 @@ _TAKERS: dict[Taker, tuple[str, ...]] = {
     ),
     _set_denied: ("commands.deny",),
     _set_rates: ("rate",),
+    _set_guards: ("guard",),
     _set_limits: (
         "limits.lane_limit",
         "limits.private_connection_limit",

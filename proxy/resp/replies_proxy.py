@@ -18,6 +18,8 @@ _HELP = (
     "    Settings of the proxy whose keys match; secrets are hidden.",
     "CONFIG SET <key> <value>",
     "    Change a setting until the next reload or start.",
+    "CONFIRM <code>",
+    "    Let the command pass that was refused with this code, if it is sent again.",
     "EVENTS [<number>]",
     "    What happened after the event of this number, the oldest first.",
     "EXPLAIN <command> [<arg> ...]",
@@ -46,7 +48,7 @@ def only_admins(user: bytes) -> bytes:
     """The user is not among ``clients.admins``: ask as one of them, or put it there."""
     return error(
         b"NOPERM user '%b' is not in the proxy's setting clients.admins, and may only use "
-        b"PROXY HELP and PROXY EXPLAIN" % user
+        b"PROXY HELP, PROXY EXPLAIN and PROXY CONFIRM" % user
     )
 
 

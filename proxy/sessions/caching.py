@@ -51,7 +51,9 @@ class Front(Protocol):
     def end(self, client: Client) -> None:
         """Let the client back to the hot road."""
 
-    def refuse(self, command: Command | None, args: list[bytes]) -> bytes | None:
+    def refuse(
+        self, command: Command | None, args: list[bytes], client: Client | None = None
+    ) -> bytes | None:
         """Return the error for a request that no server would begin to run, or None."""
 
     def serve(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
@@ -76,7 +78,7 @@ class CachingSession:
     def take(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
         """Serve the next request; it ends the session, unless it is a CLIENT command."""
         desk, tracking = self._desk, client.state.tracking
-        refused = desk.refuse(command, args)
+        refused = desk.refuse(command, args, client)
         if args[0].lower() == b"client" and refused is None:
             return desk.serve(client, command, args)
         desk.end(client)

@@ -194,6 +194,9 @@ class LocalContext(Protocol):
     async def unblock(self, client_id: int, *, with_error: bool) -> bool:
         """End the wait of a client, by nil or by an error; False: it waits for nothing."""
 
+    def confirm(self, client: ClientView, code: bytes) -> bytes:
+        """Answer PROXY CONFIRM: let the client's command pass to which the code was given."""
+
     def has_user(self, user: bytes) -> bool:
         """Return whether there is a user of this name; the default user always is."""
 

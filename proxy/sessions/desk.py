@@ -37,6 +37,7 @@ from proxy.resp.replies_transactions import exec_aborted_by
 from proxy.sessions import local
 from proxy.sessions.accounts import Accounts
 from proxy.sessions.across import Across
+from proxy.sessions.arguments import miscounted
 from proxy.sessions.blocking import Blocking
 from proxy.sessions.caching import CachingSession
 from proxy.sessions.context import ClientView
@@ -199,8 +200,14 @@ class Desk(LocalDesk):
             self.rates.settle(client)
         return reply
 
-    def refuse(self, command: Command | None, args: list[bytes]) -> bytes | None:
-        """Return the error for a request that no server would begin to run, or None."""
+    def refuse(
+        self, command: Command | None, args: list[bytes], client: Client | None = None
+    ) -> bytes | None:
+        """Return the error for a request that no server would begin to run, or None.
+
+        Args:
+            client: In whose session it is; None: the settings' guards are not asked.
+        """
         if command is None:
             return replies.unknown_command(args[0], args[1:])
         if not command.spec.takes(len(args)):
@@ -210,7 +217,9 @@ class Desk(LocalDesk):
         if self.engine.lacks_memory_for(command):
             self.engine.meter.note_limit("memory_limit_bytes")
             return say.out_of_memory(self.engine.memory_limit_bytes)
-        return None
+        if client is None:
+            return None
+        return self.guards.refuse(client, command, args, in_session=True)
 
     def serve(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
         """Serve a request as if no session had the client; it has been checked."""
@@ -220,6 +229,10 @@ class Desk(LocalDesk):
         return self._serve_known(client, command, args)
 
     def _serve_known(self, client: Client, command: Command, args: list[bytes]) -> bytes | None:
+        if not self.is_part_of_another(client):  # else it was asked about then
+            refusal = self.guards.refuse(client, command, args)
+            if refusal is not None:
+                return refusal
         if self.needs_permission(command):
             self.start(client, self._serve_if_allowed(client, command, args))
             return None
@@ -383,11 +396,3 @@ class Desk(LocalDesk):
             client.state.watch.end()
         self.trackers.forget(client)
         self.tasks.forget(client)
-
-
-def miscounted(command: Command, args: list[bytes]) -> bytes:
-    """Say what a server says to too few or too many arguments, or to a last key cut short."""
-    is_cut_short = command.spec.takes(len(args))
-    if is_cut_short and any(keys.is_keynum for keys in command.spec.key_specs):
-        return replies.syntax_error()
-    return replies.wrong_arity(command.name)

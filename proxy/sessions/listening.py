@@ -102,7 +102,7 @@ class Listening:
     def take(self, client: Client, command: Command | None, args: list[bytes]) -> bytes | None:
         """Return the reply to a request of a client that may not do everything."""
         front = self._front
-        refusal = front.refuse(command, args)
+        refusal = front.refuse(command, args, client)
         if refusal is not None or command is None:
             return refusal
         refusal = self.refusal(command)

@@ -29,6 +29,7 @@ from proxy.sessions import handshake
 from proxy.sessions.accounts import Accounts, PassedUsers, dismiss_clients, gate_clients
 from proxy.sessions.blocking import Blocking
 from proxy.sessions.context import ClientView
+from proxy.sessions.guard import Guards
 from proxy.sessions.pause import Pause
 from proxy.sessions.proxy_command import ProxyRoom
 from proxy.sessions.tracking import Trackers
@@ -60,6 +61,7 @@ class LocalDesk(ABC):
         self.nodes = nodes
         self.pools = pools
         self.rates = rates
+        self.guards = Guards(engine)
         self.accounts = accounts
         self.expose_cluster = expose_cluster
         self.admins: frozenset[bytes] = frozenset()
@@ -111,6 +113,10 @@ class LocalDesk(ABC):
     def has_user(self, user: bytes) -> bool:
         """Return whether there is a user of this name."""
         return self.accounts.has_user(user)
+
+    def confirm(self, client: ClientView, code: bytes) -> bytes:
+        """Answer PROXY CONFIRM."""
+        return self.guards.confirm(self._found(client), code)
 
     def check_password(self, user: bytes, password: bytes) -> bool:
         """Return whether this pair lets a client in."""

@@ -4,7 +4,8 @@ Strategy: a table from subcommand to function. What is shown are the same values
 admin port; here they become maps and arrays, which RESP2 has as flat arrays of names and
 values, as of CONFIG GET. Keys and arguments go out as the bytes they are.
 
-Who may: HELP and EXPLAIN show nothing of anybody, and everyone who is let in may have them.
+Who may: HELP and EXPLAIN show nothing of anybody, CONFIRM concerns the client's own command, and
+everyone who is let in may have them.
 The rest is for the users of ``clients.admins``, or for all if there are none.
 """
 
@@ -55,6 +56,10 @@ def proxy_command(ctx: LocalContext, client: ClientView, args: list[bytes]) -> b
 
 def _help(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
     return say.help_text()
+
+
+def _confirm(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
+    return ctx.confirm(client, args[2])
 
 
 def _explain(ctx: LocalContext, client: ClientView, args: list[bytes]) -> bytes:
@@ -163,13 +168,14 @@ def _count(args: list[bytes], place: int, default: int) -> int | None:
     return number if number is not None and number >= 0 else None
 
 
-_FOR_ALL = frozenset({b"help", b"explain"})
+_FOR_ALL = frozenset({b"confirm", b"explain", b"help"})
 
 _SUBCOMMANDS: dict[bytes, Subcommand[SyncHandler]] = {
     b"bigkeys": Subcommand(-2, _bigkeys),
     b"clients": Subcommand(-2, _clients),
     b"config": Subcommand(-4, _config),
     b"events": Subcommand(-2, _events),
+    b"confirm": Subcommand(3, _confirm),
     b"explain": Subcommand(-3, _explain),
     b"help": Subcommand(2, _help),
     b"hotkeys": Subcommand(-2, _hotkeys),

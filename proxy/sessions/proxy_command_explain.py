@@ -31,8 +31,9 @@ from proxy.resp import replies_transactions as in_multi
 from proxy.resp.replies_limits import too_wide
 from proxy.sessions import blocking_words as words
 from proxy.sessions.across_plan import find_keys, manner_of
+from proxy.sessions.arguments import miscounted
 from proxy.sessions.blocking_begin import find_move
-from proxy.sessions.desk import Desk, miscounted
+from proxy.sessions.desk import Desk
 from proxy.sessions.roads import SESSION_ROADS
 from proxy.sessions.transaction import misplaced, refusal_in_transaction
 from proxy.sessions.transaction_queue import TransactionQueue, goes_with_block
@@ -103,6 +104,7 @@ class Explainer:
             merge=row.spec.merge.name.lower() if verdict.merges else None,
             refusal=None if refusal is None else text_of(_line(refusal)),
             in_transaction=self._in_transaction(row, stored, places),
+            guards=self._desk.guards.describe(row),
         )
 
     def _unknown(self, args: list[bytes]) -> Explanation:

@@ -61,7 +61,9 @@ class Front(LocalContext, Protocol):
     def end(self, client: Client) -> None:
         """Let the client back to the hot road; without effect if it has no session."""
 
-    def refuse(self, command: Command | None, args: list[bytes]) -> bytes | None:
+    def refuse(
+        self, command: Command | None, args: list[bytes], client: Client | None = None
+    ) -> bytes | None:
         """Return the error for a request that no server would begin to run, or None.
 
         That is: unknown, too few or too many arguments, denied by the settings.

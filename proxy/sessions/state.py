@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.sessions.blocking import Wait
+    from proxy.sessions.guard import Confirmation
     from proxy.sessions.listening import Listening
     from proxy.sessions.tracking_options import Tracking
     from proxy.sessions.transaction_queue import TransactionQueue
@@ -54,6 +55,8 @@ class ClientState:
     """What it subscribes to, and MONITOR; None: nothing."""
     queue: TransactionQueue | None = None
     """What it has sent since MULTI; None: it is in no transaction."""
+    confirmation: Confirmation | None = None
+    """The command that it has to confirm, or has confirmed; ``sessions/guard.py`` sees to it."""
     watch: Watch | None = None
     """The keys that WATCH named; EXEC, DISCARD, UNWATCH and RESET end it."""
 
@@ -69,6 +72,7 @@ class ClientState:
         self.name = b""
         self.no_evict = False
         self.no_touch = False
+        self.confirmation = None
         self.unwatch()
         if self.listening is not None:
             self.listening.end()

@@ -83,7 +83,7 @@ class Transaction:
         error = misplaced(command, args)
         if error is not None:
             return error
-        error = refusal_in_transaction(self._front, command, args)
+        error = refusal_in_transaction(self._front, command, args, self._client)
         if error is not None:
             return self._queue.refuse(error)
         if command.spec.road is Road.ASK_SERVER:
@@ -107,7 +107,7 @@ class Transaction:
                 command, _ = self._front.engine.command_table.key_places(*args)
         if command is None:
             return self._queue.refuse(replies.unknown_command(args[0], args[1:]))
-        error = refusal_in_transaction(self._front, command, args)
+        error = refusal_in_transaction(self._front, command, args, self._client)
         if error is not None:
             return self._queue.refuse(error)
         return await self._queue_by_getkeys(command, args)
@@ -182,7 +182,9 @@ class Transaction:
 class Rules(LocalContext, Protocol):
     """What these checks need of the desk."""
 
-    def refuse(self, command: Command | None, args: list[bytes]) -> bytes | None:
+    def refuse(
+        self, command: Command | None, args: list[bytes], client: Client | None = None
+    ) -> bytes | None:
         """Return the error for a request that no server would begin to run, or None."""
 
 
@@ -195,8 +197,14 @@ def misplaced(command: Command, args: list[bytes]) -> bytes | None:
     return say.nested_multi() if command.name == b"multi" else say.watch_inside_multi()
 
 
-def refusal_in_transaction(rules: Rules, command: Command, args: list[bytes]) -> bytes | None:
-    """Return the error for a command that a server would not queue, or None."""
+def refusal_in_transaction(
+    rules: Rules, command: Command, args: list[bytes], client: Client | None = None
+) -> bytes | None:
+    """Return the error for a command that a server would not queue, or None.
+
+    Args:
+        client: Whose transaction it is; None: the settings' guards are not asked.
+    """
     spec = command.spec
     if spec.takes(len(args)):
         if spec.is_container and len(args) > 1:
@@ -205,4 +213,4 @@ def refusal_in_transaction(rules: Rules, command: Command, args: list[bytes]) ->
             return say.not_in_transaction(spec.name, names_it=speaks_valkey(rules))
         if spec.name.startswith(b"cluster|") and not rules.expose_cluster:
             return None  # the server's answer to these is an element of EXEC's array
-    return rules.refuse(command, args)
+    return rules.refuse(command, args, client)

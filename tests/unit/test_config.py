@@ -12,7 +12,7 @@ import pytest
 from proxy.cluster.addresses import Address
 from proxy.config import Commands, Settings
 from proxy.errors import ConfigError
-from proxy.sources import LISTS, known_keys, load_settings
+from proxy.sources import LISTS, known_keys, load_settings, with_text
 
 EXAMPLE = Path(__file__).parents[2] / "proxy.toml"
 
@@ -334,6 +334,35 @@ def test_rates_come_from_the_file_or_as_json_from_the_environment(
     monkeypatch.setenv("SLOTWAY_RATE", '[{"bytes_per_s": 1e6, "per": "client"}]')
     (rate,) = load_settings(path).rate
     assert (rate.users, rate.bytes_per_s, rate.per) == (("*",), 1_000_000, "client")
+
+
+def test_guards_come_from_the_file_or_as_json_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, '[[guard]]\ncommands = ["KEYS", "script|flush"]\naction = "confirm"\n')
+
+    (guard,) = load_settings(path).guard
+    assert (guard.commands, guard.users) == (("keys", "script|flush"), ("*",))
+    monkeypatch.setenv("SLOTWAY_GUARD", '[{"commands": "a,b", "users": "u", "action": "deny"}]')
+    (guard,) = load_settings(path).guard
+    assert (guard.commands, guard.users, guard.action) == (("a", "b"), ("u",), "deny")
+
+
+@pytest.mark.parametrize(
+    "guard",
+    ['action = "deny"', 'commands = ["a"]', 'commands = []\naction = "deny"', "commands = 1"],
+)
+def test_a_guard_that_cannot_be_is_refused(tmp_path: Path, guard: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings(write(tmp_path, f"[[guard]]\n{guard}\n"))
+
+    assert refused.value.key.startswith("guard")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"a": 1}', '[{"x": 1}]'])
+def test_a_list_of_tables_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        with_text(Settings(), "rate", text)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ export class Explain {
     const facts = [["Command", answer.known ? answer.command : `${answer.command} (unknown to the servers)`]];
     if (answer.road) facts.push(["Road", answer.road]);
     if (answer.merge) facts.push(["Replies are merged as", answer.merge]);
+    if (answer.guards.length) facts.push(["Guards", answer.guards.join("; ")]);
     facts.push(["In a transaction", answer.in_transaction]);
     const list = make("dl");
     for (const [name, value] of facts) list.append(make("dt", {}, name), make("dd", {}, plain(value)));

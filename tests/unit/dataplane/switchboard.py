@@ -14,7 +14,7 @@ from proxy.commands.spec import CommandSpec, KeySpec, Merge, Road
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import ReplyStream, RequestStream
-from proxy.dataplane.hooks import Action, Punt
+from proxy.dataplane.hooks import Action, Guard, Punt
 from proxy.dataplane.lane import Lane, Pipeline
 from proxy.dataplane.tables import Command, CommandTable, SlotMap
 from proxy.resp.encode import encode_command
@@ -70,6 +70,8 @@ class FakeControl:
         self.asked: list[tuple[object, ...]] = []
         self.punt_reply: bytes | None = b"+punted\r\n"
         self.verdict: tuple[Action, int, float] = (Action.PASS, -1, 0.0)
+        self.guarded = Guard.ALLOW
+        self.confirmed: list[list[bytes]] = []
         self.on_judge: Callable[[], None] = lambda: None
 
     def named(self, name: str) -> list[tuple[object, ...]]:
@@ -138,6 +140,12 @@ class FakeControl:
 
     def reply_too_big(self, node: int) -> bytes:
         return b"-TOOBIG\r\n"
+
+    def guard(self, client: Client, command: Command) -> Guard:
+        return self.guarded
+
+    def is_confirmed(self, client: Client, args: list[bytes]) -> bool:
+        return args in self.confirmed
 
     def out_of_memory(self) -> bytes:
         return b"-NOMEMORY\r\n"
