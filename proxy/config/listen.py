@@ -37,6 +37,9 @@ class Listen(Table):
     """How many connections the kernel may hold until they are accepted."""
     max_clients: PositiveInt = 10_000
     """How many clients may be connected; the next one gets an error. Redis's own default."""
+    # As PostgreSQL keeps for its superusers.
+    reserved_clients: NonNegativeInt = 3
+    """Places beyond max_clients for users in clients.admins, who log in with the first command."""
     connections_per_s: NonNegativeInt = 0
     """How many connections are let in a second; the next one gets an error. 0: any number."""
     connections_per_s_per_address: NonNegativeInt = 0

@@ -135,7 +135,7 @@ class ControlPlane:
     def accepted(self, client: Client) -> None:
         """Give a new client its state."""
         client.state = self._new_state()
-        client.is_gated = self._must_log_in()
+        client.is_gated = client.is_extra or self._must_log_in()
         self._rates.settle(client)
         if self._lacks_descriptors:
             self._lacks_descriptors = False

@@ -69,6 +69,7 @@ cdef class Client:
     cdef bint is_careful               # gated, or it has an allowance
     cdef double over_since             # output over the soft limit since then; 0: it is not
     cdef double gated_at               # since when
+    cdef readonly bint is_extra        # over max_clients: it stays if it is an administrator
     cdef readonly bint is_unix         # it came by a Unix socket
     cdef readonly str told_address     # as whoever passes it on says; None: as its socket does
     cdef readonly str told_local_address

@@ -98,6 +98,10 @@ class Client:
         """Number of its socket, -1 once closed."""
 
     @property
+    def is_extra(self) -> bool:
+        """Whether it is over ``max_clients``, and stays only if it is an administrator."""
+
+    @property
     def is_unix(self) -> bool:
         """Whether it came by a Unix socket."""
 

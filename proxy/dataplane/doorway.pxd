@@ -18,9 +18,12 @@ cdef class Doorway(Farewell):
     cdef uint64_t next_id
     cdef set header_listeners       # whose connections begin with a PROXY protocol header
     cdef dict newcomers             # by descriptor, from the longest on
+    cdef dict extras                # clients over max_clients that have not logged in, by id
     cdef list paused_listeners      # out of descriptors: tried again at the next sweep
 
     cdef public Py_ssize_t max_clients
+    cdef public Py_ssize_t reserved_clients
+    cdef public double extra_login_s
     cdef public Py_ssize_t client_fd_limit
     cdef public Py_ssize_t client_output_soft_bytes
     cdef public double header_timeout_s
@@ -33,4 +36,5 @@ cdef class Doorway(Farewell):
     cdef int _let_in(self, int fd, int listener, str host, object header) except -1
     cdef int _turn_away(self, int fd, int listener, bytes error) except -1
     cdef int _look_after_newcomers(self) except -1
+    cdef int _look_after_extras(self) except -1
     cdef int _forget_newcomer(self, Newcomer newcomer) except -1

@@ -1,5 +1,6 @@
 """The door: who comes in."""
 
+from proxy.dataplane.client import Client
 from proxy.dataplane.farewell import Farewell
 
 class Newcomer:
@@ -9,7 +10,11 @@ class Doorway(Farewell):
     """The part of an engine that lets clients in."""
 
     max_clients: int
-    """Clients at a time; one more is answered with an error and closed."""
+    """Clients at a time, without ``reserved_clients``; one more gets an error and is closed."""
+    reserved_clients: int
+    """Clients beyond ``max_clients``, who have to turn out to be administrators."""
+    extra_login_s: float
+    """How long these have for it."""
     client_fd_limit: int
     """A connection with this descriptor or a higher one is turned away: they are for others."""
     client_output_soft_bytes: int
@@ -35,3 +40,9 @@ class Doorway(Farewell):
 
     def stop_listening(self, fd: int) -> None:
         """Accept no more clients from this socket, if any were; the caller closes it."""
+
+    def keep_extra(self, client: Client) -> None:
+        """Let a client stay that is over ``max_clients``: it is an administrator."""
+
+    def refuse_extra(self, client: Client) -> bytes:
+        """Close a client that is over ``max_clients``, and return what it is told."""

@@ -49,6 +49,8 @@ cdef class Doorway(Farewell):
         self.next_id = 1
         self.header_listeners = set()
         self.newcomers = {}
+        self.extras = {}
+        self.extra_login_s = 5.0  # chosen: whoever administers logs in at once
         self.paused_listeners = []
         self.client_fd_limit = 1 << 30
         self.header_timeout_s = 5.0
@@ -74,6 +76,18 @@ cdef class Doorway(Farewell):
             self.owners[fd] = None
             self.header_listeners.discard(fd)
             self.guards.pop(fd, None)
+
+    def keep_extra(self, Client client):
+        """Let a client stay that is over ``max_clients``: it is an administrator."""
+        client.is_extra = False
+
+    def refuse_extra(self, Client client):
+        """Close a client that is over ``max_clients``, and return what it is told."""
+        client.is_extra = False
+        client.is_closing = True
+        self.refused_clients += 1
+        self.meter.by_limit[MAX_CLIENTS] += 1
+        return self.control.too_many_clients()
 
     # ---- in -------------------------------------------------------------------
 
@@ -104,7 +118,7 @@ cdef class Doorway(Farewell):
             self.refused_clients += 1
             self.meter.note_limit("descriptors")
             return self._turn_away(fd, listener, self.control.too_many_clients())
-        if len(self.by_id) + len(self.newcomers) >= self.max_clients:
+        if len(self.by_id) + len(self.newcomers) >= self.max_clients + self.reserved_clients:
             self.refused_clients += 1
             self.meter.by_limit[MAX_CLIENTS] += 1
             return self._turn_away(fd, listener, self.control.too_many_clients())
@@ -174,6 +188,9 @@ cdef class Doorway(Farewell):
         client = Client(self.next_id, fd, self.control.lane_for(2), self.now, self)
         client.output_allowance = self.client_output_soft_bytes
         client.is_unix = not host
+        if len(self.by_id) + len(self.newcomers) >= self.max_clients:
+            client.is_extra = True
+            self.extras[client.id] = client
         if header is not None:
             client.told_address = str(header.source)
             client.told_local_address = str(header.destination)
@@ -204,6 +221,19 @@ cdef class Doorway(Farewell):
             self.meter.note_limit("proxy_protocol_timeout_s")
             self._doom(newcomer.fd)
             self._forget_newcomer(newcomer)
+        return 0
+
+    cdef int _look_after_extras(self) except -1:
+        """Send away those over ``max_clients`` who take their time to log in."""
+        cdef Client client
+        cdef bytes error
+        for client in list(self.extras.values()):
+            if client.fd < 0 or not client.is_extra:
+                del self.extras[client.id]
+            elif self.now - client.created_s > self.extra_login_s:
+                error = self.refuse_extra(client)
+                client.output.append(error, len(error))
+                self.mark_dirty(client)
         return 0
 
     cdef int _forget_newcomer(self, Newcomer newcomer) except -1:

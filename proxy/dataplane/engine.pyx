@@ -128,7 +128,8 @@ cdef class Engine(ClientSide):
     def is_busy(self):
         """Whether a sweep is needed even if no socket becomes ready."""
         return self.in_flight > 0 or bool(self.sleepers) or bool(self.paused_listeners) \
-            or bool(self.leavers) or bool(self.newcomers) or bool(self.handshaking) \
+            or bool(self.leavers) or bool(self.newcomers) or bool(self.extras) \
+            or bool(self.handshaking) \
             or self.has_slow_readers or self.has_full_queues or bool(self.thirsty) \
             or (self.idle_timeout_s > 0 and bool(self.by_id)) \
             or (self.login_timeout_s > 0 and bool(self.strangers))
@@ -296,6 +297,8 @@ cdef class Engine(ClientSide):
             self._look_after_leavers()
         if self.newcomers:
             self._look_after_newcomers()
+        if self.extras:
+            self._look_after_extras()
         if self.strangers and self.login_timeout_s > 0:
             self._look_after_strangers()
         for client in self.late_handshakes():

@@ -39,15 +39,16 @@ class Room:
     below: int
 
 
-def make_room(wanted: int) -> Room:
+def make_room(wanted: int, before: int) -> Room:
     """Raise the limit of open files, and return what it leaves for clients.
 
     Args:
-        wanted: ``listen.max_clients``.
+        wanted: How many clients there may be, by the settings.
+        before: How many there might be until now; that is not told again.
     """
     limit = _raise_limit()
     room = room_under(limit, wanted)
-    if room.clients < wanted:
+    if room.clients < wanted and room.clients != before:
         log.warning(
             "fewer clients than listen.max_clients, for want of open files",
             max_clients=wanted,

@@ -38,8 +38,7 @@ def denied_by(settings: Settings) -> frozenset[bytes]:
 
 def _set_engine(rooms: Rooms, given: Given) -> None:
     settings, limits, engine = given.settings, given.settings.limits, rooms.engine
-    room = make_room(settings.listen.max_clients)
-    engine.max_clients, engine.client_fd_limit = room.clients, room.below
+    _set_places(rooms, given)
     engine.header_timeout_s = settings.listen.proxy_protocol_timeout_s
     engine.login_timeout_s = settings.clients.login_timeout_s
     engine.silence_s = settings.cluster.silence_timeout_s
@@ -52,6 +51,16 @@ def _set_engine(rooms: Rooms, given: Given) -> None:
     engine.node_in_flight_limit = limits.node_in_flight_limit
     engine.memory_limit_bytes = limits.memory_limit_bytes
     engine.reply_limit_bytes = rooms.plane.reply_limit_bytes = limits.reply_limit_bytes
+
+
+def _set_places(rooms: Rooms, given: Given) -> None:
+    """Concerns the next connections; clients that are in stay in."""
+    listen, engine = given.settings.listen, rooms.engine
+    # Where nobody can prove to be an administrator, nothing is kept for one.
+    reserved = listen.reserved_clients if given.settings.clients.admins else 0
+    room = make_room(listen.max_clients + reserved, engine.max_clients + engine.reserved_clients)
+    engine.max_clients = max(1, room.clients - reserved)
+    engine.reserved_clients, engine.client_fd_limit = reserved, room.below
 
 
 def _set_entrance(rooms: Rooms, given: Given) -> None:
@@ -129,6 +138,7 @@ def _set_users(rooms: Rooms, given: Given) -> None:
 
 def _set_rules(rooms: Rooms, given: Given) -> None:
     settings, desk = given.settings, rooms.desk
+    _set_places(rooms, given)
     desk.expose_cluster = settings.clients.expose_cluster
     desk.admins = frozenset(name.encode() for name in settings.clients.admins)
     desk.ask_unknown = settings.commands.unknown == "ask"
@@ -206,6 +216,7 @@ Taker = Callable[[Rooms, Given], None]
 _TAKERS: dict[Taker, tuple[str, ...]] = {
     _set_engine: (
         "listen.max_clients",
+        "listen.reserved_clients",
         "listen.proxy_protocol_timeout_s",
         "clients.login_timeout_s",
         "cluster.silence_timeout_s",

@@ -33,7 +33,6 @@ from proxy.resp import replies
 from proxy.resp import replies_limits as say
 from proxy.resp.decode import decode
 from proxy.resp.encode import encode_command
-from proxy.resp.replies_transactions import exec_aborted_by
 from proxy.sessions import local
 from proxy.sessions.accounts import Accounts
 from proxy.sessions.across import Across
@@ -46,6 +45,7 @@ from proxy.sessions.monitor import Monitors
 from proxy.sessions.punt_tasks import PuntTasks
 from proxy.sessions.roads import SESSION_ROADS
 from proxy.sessions.session import Session
+from proxy.sessions.strangers import refuse_stranger
 from proxy.sessions.transaction_queue import TransactionRules
 
 log = structlog.get_logger()
@@ -187,17 +187,15 @@ class Desk(LocalDesk):
         self, client: Client, command: Command | None, args: list[bytes]
     ) -> bytes | None:
         """Let a client that has not logged in do only that."""
-        name = args[0].lower()
-        if name == b"exec":
-            return exec_aborted_by(replies.auth_required())
-        if name not in local.BEFORE_AUTH or command is None:
-            return replies.auth_required()
-        if not command.spec.takes(len(args)):
-            return replies.wrong_arity(command.name)
+        is_login = self.is_login(args)
+        refusal = refuse_stranger(self.engine, client, command, args, is_login=is_login)
+        if refusal is not None:
+            return refusal
         reply = self._serve_local(client, args)
         if reply is not None:
             client.is_gated = not client.state.authenticated
             self.rates.settle(client)
+            reply = self.admit(client, reply)
         return reply
 
     def refuse(

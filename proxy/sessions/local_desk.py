@@ -182,6 +182,21 @@ class LocalDesk(ABC):
     def _found(self, client: ClientView) -> Client:
         return self.engine.clients[client.id]
 
+    # ---- a full house -----------------------------------------------------------------
+
+    def is_login(self, args: list[bytes]) -> bool:
+        """Return whether a request is AUTH, or HELLO with a login."""
+        return handshake.login_words(self, args) is not None
+
+    def admit(self, client: Client, reply: bytes) -> bytes:
+        """Return the reply to a login; of those over ``listen.max_clients``, admins stay."""
+        if not client.is_extra or not client.state.authenticated:
+            return reply
+        if client.state.user not in self.admins:
+            return self.engine.refuse_extra(client)
+        self.engine.keep_extra(client)
+        return reply
+
     # ---- users of the servers ----------------------------------------------------------
 
     def pass_on(self, client: Client, args: list[bytes]) -> Awaitable[bytes] | None:
@@ -211,7 +226,9 @@ class LocalDesk(ABC):
         client.state.authenticated = True
         client.is_gated = False
         self.rates.settle(client)
-        return replies.OK if args[0].lower() == b"auth" else handshake.hello(self, client, args)
+        is_auth = args[0].lower() == b"auth"
+        reply = replies.OK if is_auth else handshake.hello(self, client, args)
+        return self.admit(client, reply)
 
     async def _select(self, client: Client, index: int) -> bytes:
         """Let a server say whether this client's user may use a database."""
