@@ -37,11 +37,13 @@ _ADVICE = (
         "the ACL user may not read the map: allow cluster|nodes, |slots and |info",
     ),
     ("refused", "nothing listens there: check host and port, and that the server runs"),
+    ("Connection reset", "it breaks the connection: a TLS port, or another service?"),
     (
         "closed the connection",
         "it closed the connection: a TLS port, or over its maxclients?",
     ),
     ("not a reply", "it does not speak the Redis protocol: a TLS port, or another service?"),
+    ("no TLS handshake", "it does not speak TLS there: cluster.tls, or the port, does not fit"),
     ("no connection", "it cannot be reached in time: a firewall, or a wrong address?"),
     ("did not answer", "it accepts connections and does not answer: a TLS port, or hung?"),
     ("Name or service not known", "the name does not resolve here"),

@@ -101,6 +101,7 @@ class NodeConnection:
             BackendUnavailable: No connection within the time, or the node
                 has no room for one now.
         """
+        missing = "connection to"
         with trio.move_on_after(connect_timeout_s):
             try:
                 stream = await trio.open_tcp_stream(address.host, address.port)
@@ -115,7 +116,9 @@ class NodeConnection:
             secured = stream if wrapped is None else SecureStream(stream, wrapped)
             connection = cls(secured, address, tls)
             try:
+                missing = "TLS handshake with" if wrapped is not None else missing
                 await connection._secure()
+                missing = "connection to"
                 await connection._shake_hands(credentials, resp)
                 for command in (*(((b"SELECT", b"%d" % database),) if database else ()), *setup):
                     await connection._insist(*command, is_final=True)
@@ -124,7 +127,7 @@ class NodeConnection:
                 raise
             return connection
         raise BackendUnavailable(
-            f"no connection to {address} within {connect_timeout_s:g} s (connect_timeout_s)",
+            f"no {missing} {address} within {connect_timeout_s:g} s (connect_timeout_s)",
             sent=False,
         )
 
@@ -134,12 +137,17 @@ class NodeConnection:
             return
         try:
             await self._stream.shake_hands()
-        except (ssl.SSLError, trio.BrokenResourceError) as problem:
+        except ssl.SSLError as problem:
             raise self._without_tls(problem, sent=False) from None
+        except trio.BrokenResourceError as problem:
+            raise self._without_tls(self._alert() or problem, sent=False) from None
         except trio.Cancelled:
             self._tls.handshakes.note(Cause.TIMEOUT)
             raise
         self._tls.handshakes.note(None)
+
+    def _alert(self) -> ssl.SSLError | None:
+        return self._stream.last_words() if isinstance(self._stream, SecureStream) else None
 
     def _without_tls(self, problem: Exception, *, sent: bool) -> BackendUnavailable:
         """Count that TLS failed, and return it in words."""
@@ -191,6 +199,8 @@ class NodeConnection:
                     raise BackendUnavailable(f"{self.address} closed the connection", sent=True)
                 replies += self._reader.feed(bytes(data))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as problem:
+            if alert := self._alert():
+                raise self._without_tls(alert, sent=True) from None
             raise BackendUnavailable(
                 f"lost the connection to {self.address}: {problem.__cause__ or problem}", sent=True
             ) from None

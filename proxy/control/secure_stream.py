@@ -66,6 +66,22 @@ class SecureStream:
         with suppress(OSError):
             os.write(self.socket.fileno(), self._outgoing.read())
 
+    def last_words(self) -> ssl.SSLError | None:
+        """Return the alert that has come before the connection broke, if one has; never waits.
+
+        A server that does not like our certificate says so and closes; what we were sending
+        meanwhile breaks the connection before its words are read.
+        """
+        with suppress(OSError):
+            self._incoming.write(os.read(self.socket.fileno(), RECEIVE_BYTES))
+        try:
+            self._tls.read(1)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLError as problem:
+            return problem
+        return None
+
     async def _step(self, step: Callable[[], T]) -> T:
         while True:
             try:

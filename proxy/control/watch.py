@@ -63,10 +63,10 @@ async def read_view(
             message has the node's own words ("cluster support disabled").
         BackendProtocolError: The answer is not in the documented form.
     """
-    with trio.move_on_after(timeout_s):
-        async with await NodeConnection.open(
-            address, credentials, tls, connect_timeout_s=timeout_s
-        ) as connection:
+    deadline = trio.current_time() + timeout_s
+    connection = await NodeConnection.open(address, credentials, tls, connect_timeout_s=timeout_s)
+    with trio.move_on_at(deadline):
+        async with connection:
             nodes, slots, info = await connection.ask_all(
                 [("CLUSTER", "NODES"), ("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")]
             )

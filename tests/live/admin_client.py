@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,16 +17,24 @@ TOKEN = "let-me-in"
 DEADLINE_S = 20.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Admin:
     """A proxy that has an admin port."""
 
     proxy: ProxyProcess
     port: int
+    tls: ssl.SSLContext | None = None
+    """It speaks HTTPS; None: it does not."""
 
     def ask(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> Answer:
         """Send one request."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+            if self.tls is None
+            else http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=DEADLINE_S, context=self.tls
+            )
+        )
         try:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
