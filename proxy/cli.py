@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from proxy.argv import not_in_argv
 from proxy.errors import ConfigError
 from proxy.version import find_version
 
@@ -124,7 +125,8 @@ def advise(
     ] = None,
     user: Annotated[str, typer.Option(help="ACL user at the server.")] = "",
     password: Annotated[
-        str, typer.Option(envvar="REDISCLI_AUTH", help="Password at the server.")
+        str,
+        typer.Option(envvar="REDISCLI_AUTH", help="By its variable only.", callback=not_in_argv),
     ] = "",
     password_file: Annotated[Path | None, typer.Option(help="File that holds it instead.")] = None,
     tls: Annotated[bool, typer.Option("--tls", help="The server speaks TLS.")] = False,
@@ -208,12 +210,20 @@ def _flags(
     listen: str | None, seeds: list[str] | None, settings: list[str] | None
 ) -> dict[str, dict[str, object]]:
     """Return what the command line gives, by table and key."""
+    from proxy.sources import SECRET_KEYS
+
     flags: dict[str, dict[str, object]] = {}
     for assignment in settings or ():
         key, equals, value = assignment.partition("=")
         table, dot, name = key.partition(".")
         if not equals or not dot:
             raise ConfigError(key="--set", given=repr(assignment), allowed="table.key=value")
+        if key in SECRET_KEYS:  # everybody can read a command line
+            raise ConfigError(
+                key="--set",
+                given=key,
+                allowed="what is no secret; secrets come by files and by variables",
+            )
         flags.setdefault(table, {})[name] = value
     if listen is not None:
         address, colon, port = listen.rpartition(":")

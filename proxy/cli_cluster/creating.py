@@ -43,9 +43,8 @@ def register(app: typer.Typer) -> None:
             str, typer.Argument(metavar="HOST:PORT", help="A standalone server; only read.")
         ],
         source_user: Annotated[str, typer.Option(help="ACL user there.")] = "",
-        source_password: Annotated[str, typer.Option(help="Password there.")] = "",
         source_password_file: Annotated[
-            Path | None, typer.Option(help="File that holds it instead.")
+            Path | None, typer.Option(help="File that holds the password there.")
         ] = None,
         passes: Annotated[int, typer.Option(min=1, help="Look for changes at most so often.")] = 10,
         replace: Annotated[
@@ -57,7 +56,7 @@ def register(app: typer.Typer) -> None:
         Exit code 0: a whole pass found nothing new; 1: there was still something after the
         last pass, because the server is written to.
         """
-        login = find_login(source_user, source_password, source_password_file)
+        login = find_login(source_user, "", source_password_file)
         plan = desk.manager.plan_import(source, login=login, replace=replace)
         desk.show_plan(plan, show_moves.show_import_plan)
         if not desk.is_agreed("Bring them?"):

@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from proxy.argv import not_in_argv
 from proxy.cluster.addresses import Address
 from proxy.config import Cluster
 from proxy.config.values import read_secret
@@ -160,7 +161,12 @@ _SHARED = {
     ),
     "user": (Annotated[str, typer.Option(help="ACL user at the nodes.")], ""),
     "password": (
-        Annotated[str, typer.Option(envvar="REDISCLI_AUTH", help="Password at the nodes.")],
+        Annotated[
+            str,
+            typer.Option(
+                envvar="REDISCLI_AUTH", help="By its variable only.", callback=not_in_argv
+            ),
+        ],
         "",
     ),
     "password_file": (

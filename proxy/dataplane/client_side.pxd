@@ -19,6 +19,7 @@ cdef class ClientSide(ClientOutput):
     cdef int _resume(self, Client client) except -1
     cdef Py_ssize_t _consume(self, Client client, const char* data, Py_ssize_t length) except -1
     cdef int _show(self, Client client, const char* frame, RequestScanner scanner) except -1
+    cdef int _put_back(self, RequestScanner scanner) except -1
     cdef RequestScanner _new_scanner(self)
     cdef bint _route_inline(self, Client client, const char* line, Py_ssize_t length) except -1
     cdef int _refuse_protocol(self, Client client, RequestScanner scanner, const char* data) except -1

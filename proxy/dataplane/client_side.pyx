@@ -28,6 +28,7 @@ cdef enum:
     # What a client may send before it has logged in; Redis's own numbers.
     STRANGER_ARGUMENTS = 10
     STRANGER_ARGUMENT_BYTES = 16384
+    SPARE_SCANNERS = 64     # chosen: 1 MiB if all of them have seen many arguments
     # A frame may come to its end although memory has run out; a longer one is cut off.
     SMALL_FRAME_BYTES = 64 * 1024
     # How the first bytes of a client begin that speaks TLS.
@@ -209,8 +210,7 @@ cdef class ClientSide(ClientOutput):
                 break
         if client.scanner is not None:
             client.scanner = None
-            scanner.reset()
-            self.spare_scanners.append(scanner)
+            self._put_back(scanner)
         return length if client.is_closing else at
 
     cdef Verdict _examine(self, Client client, RequestScanner scanner, Scan found) except *:
@@ -229,8 +229,7 @@ cdef class ClientSide(ClientOutput):
         """Refuse what has come of a long request: there is no memory for the rest of it."""
         self.meter.by_limit[MEMORY_LIMIT_BYTES] += 1
         client.input.clear()
-        client.scanner.reset()
-        self.spare_scanners.append(client.scanner)
+        self._put_back(client.scanner)
         client.scanner = None
         self.answer_now(client, self.control.out_of_memory())
         client.is_closing = True
@@ -264,6 +263,13 @@ cdef class ClientSide(ClientOutput):
         """Show a request to whoever monitors; it is gone with its client."""
         if client.fd >= 0:
             self.tap(client, scanner.copy_args(frame))
+        return 0
+
+    cdef int _put_back(self, RequestScanner scanner) except -1:
+        """Keep a scanner for the next frame that is cut; a burst of these is forgotten."""
+        scanner.reset()
+        if len(self.spare_scanners) < SPARE_SCANNERS:
+            self.spare_scanners.append(scanner)
         return 0
 
     cdef RequestScanner _new_scanner(self):

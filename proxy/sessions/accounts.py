@@ -14,7 +14,9 @@ ACL DELUSER has its effect; other clients' commands are never sent in its name.
 
 from __future__ import annotations
 
+import hmac
 from contextlib import suppress
+from hashlib import sha256
 from typing import Protocol
 
 import structlog
@@ -70,7 +72,7 @@ class PassedUsers:
         pools.on_doubt = self._doubt
         self._pools = pools
         self.doorman = doorman
-        self._verified: tuple[bytes, bytes] | None = None
+        self._verified: bytes | None = None
         self._doubts_send, self._doubts_receive = trio.open_memory_channel[Lane](DOUBTS_WAITING)
         self._doubted: dict[Lane, bool] = {}  # True: again, since it was asked about
 
@@ -85,7 +87,9 @@ class PassedUsers:
 
     def check(self, user: bytes, password: bytes) -> bool:
         """Return whether a server has just let this pair in."""
-        return (user, password) == self._verified
+        return self._verified is not None and hmac.compare_digest(
+            _digest(user, password), self._verified
+        )
 
     async def log_in(self, words: tuple[bytes, ...]) -> Credentials | bytes:
         """Try a login.
@@ -104,7 +108,7 @@ class PassedUsers:
             return answer
         login = (words[0], words[1]) if len(words) == 2 else (DEFAULT_USER, words[0])
         # Nothing is awaited until the caller has used it.
-        self._verified = login
+        self._verified = _digest(*login)
         return Credentials(login)
 
     # ---- users that the servers know no more -----------------------------------------
@@ -144,6 +148,11 @@ class PassedUsers:
             return  # the next connection will tell
         finally:
             del self._doubted[lane]
+
+
+def _digest(user: bytes, password: bytes) -> bytes:
+    """Return what stands for a login: as long as any other, and no password."""
+    return sha256(b"%d:%b%b" % (len(user), user, password)).digest()
 
 
 def dismiss_clients(engine: Engine, lane: Lane, problem: BackendRefused) -> None:

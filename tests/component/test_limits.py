@@ -340,6 +340,25 @@ async def test_an_idle_client_is_closed_after_its_time_although_nobody_else_does
         await client.expect_end()
 
 
+async def test_memory_at_rest_does_not_remember_a_burst_of_cut_requests(
+    cluster: FakeCluster, served: Served
+) -> None:
+    key = cluster.key_of(cluster.nodes[0])
+    frame = encode_command("EXISTS", *[key] * 1000)
+    before = served.engine.memory_bytes
+    clients = [await served.connect() for _ in range(300)]
+    for client in clients:
+        await client.send(frame[:-1])
+    await until(lambda: served.engine.memory_bytes > before + 300 * len(frame))
+
+    for client in clients:
+        await client.send(frame[-1:])
+        await client.expect(b":0\r\n")
+
+    # As many as may be spare have room for 1,024 arguments each.
+    assert served.engine.memory_bytes - before < 2 * MEBIBYTE
+
+
 async def test_memory_at_rest_holds_no_buffers_of_a_burst(
     cluster: FakeCluster, served: Served
 ) -> None:

@@ -35,12 +35,16 @@ pytestmark = pytest.mark.live
 
 @contextmanager
 def advising(
-    server: StandaloneServer, *options: str
+    server: StandaloneServer, *options: str, password: str = ""
 ) -> Iterator[Callable[..., tuple[int, dict[str, object], str]]]:
     """Run advise, and give the function that ends it: (exit code, report, standard error)."""
     command = [sys.executable, "-m", "proxy", "advise", "--server", str(server.address), "--json"]
     process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *options],
+        env=os.environ | {"REDISCLI_AUTH": password},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
     def end(*, by_itself: bool = False) -> tuple[int, dict[str, object], str]:
@@ -254,42 +258,40 @@ def test_a_server_that_dies_leaves_a_report_of_what_was_seen(engine: str) -> Non
     assert "closed the connection" in report["source"]["notes"][0]
 
 
+def refused(server: StandaloneServer, *options: str, password: str) -> str:
+    """Run advise, which must not begin, and return what it says."""
+    command = [sys.executable, "-m", "proxy", "advise", "--server", str(server.address), *options]
+    environment = os.environ | {"REDISCLI_AUTH": password}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    return done.stderr
+
+
 def test_a_password_is_given_and_a_missing_or_wrong_one_told(engine: str) -> None:
-    command = [sys.executable, "-m", "proxy", "advise", "--seconds", "0.1"]
     with StandaloneServer(engine) as server:
         server.node.call("CONFIG", "SET", "requirepass", "secret")
-        command += ["--server", str(server.address)]
 
-        codes = {
-            password: subprocess.run(
-                [*command, "--password", password], capture_output=True, text=True, check=False
-            )
+        said = {
+            password: refused(server, "--seconds", "0.1", password=password)
             for password in ("", "wrong", "secret")
         }
 
-    assert "wants a password" in codes[""].stderr
-    assert "WRONGPASS" in codes["wrong"].stderr
-    assert "no command was seen" in codes["secret"].stderr
-    assert {found.returncode for found in codes.values()} == {2}
+    assert "wants a password" in said[""]
+    assert "WRONGPASS" in said["wrong"]
+    assert "no command was seen" in said["secret"]
 
 
 def test_a_user_without_the_right_is_told_so(standalone: StandaloneServer) -> None:
     standalone.node.call("ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-monitor")
-    command = [sys.executable, "-m", "proxy", "advise", "--server", str(standalone.address)]
 
     try:
-        found = subprocess.run(
-            [*command, "--user", "blind", "--password", "pw"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        said = refused(standalone, "--user", "blind", password="pw")
     finally:
         standalone.node.call("ACL", "DELUSER", "blind")
 
-    assert found.returncode == 2
-    assert "refused MONITOR: NOPERM" in found.stderr
+    assert "refused MONITOR: NOPERM" in said
 
 
 def test_a_user_who_may_only_watch_gets_a_report_with_what_is_built_in(
@@ -298,7 +300,7 @@ def test_a_user_who_may_only_watch_gets_a_report_with_what_is_built_in(
     standalone.node.call("ACL", "SETUSER", "watcher", "on", ">pw", "+monitor", "+ping")
 
     try:
-        with advising(standalone, "--user", "watcher", "--password", "pw") as end:
+        with advising(standalone, "--user", "watcher", password="pw") as end:
             do(standalone.address, "MGET a b")
             code, report, _ = end()
     finally:
