@@ -181,7 +181,7 @@ def parse_preferred_endpoints(slots_reply: object, asked: Address) -> dict[str, 
 def _rows(value: object) -> list[list[object]]:
     """Return ``value`` if it is a list of lists."""
     if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
-        raise ValueError(f"not a list of lists: {value!r}")
+        raise ValueError("not a list of lists")
     return value
 
 
@@ -190,13 +190,13 @@ def _word(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, bytes):
-        raise ValueError(f"not a bulk string: {value!r}")  # noqa: TRY004
+        raise ValueError(f"{type(value).__name__} where a string belongs")  # noqa: TRY004
     return value.decode("utf-8", "replace")
 
 
 def _port(value: object) -> int:
     if not isinstance(value, int) or not 0 < value <= MAX_PORT:
-        raise ValueError(f"not a port: {value!r}")
+        raise ValueError(f"{value if isinstance(value, int) else type(value).__name__}: not a port")
     return value
 
 

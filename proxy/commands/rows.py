@@ -19,6 +19,8 @@ from proxy.errors import BackendProtocolError
 
 FIELDS_BEFORE_7_0 = 7  # name, arity, flags, first key, last key, step, ACL categories
 FIELDS_SINCE_7_0 = 10  # ... tips, key specifications, subcommands
+# Of arities and places: what the C struct of a row holds; a request has a million at most.
+NUMBER_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def parse_command_reply(reply: object) -> tuple[Row, ...]:
         raise BackendProtocolError(f"COMMAND answered something else: {error!r}") from error
 
 
-def _rows_of(command: object) -> Iterator[Row]:
+def _rows_of(command: object, *, is_subcommand: bool = False) -> Iterator[Row]:
     if command is None:
         return
     fields = _items(command)
@@ -70,6 +72,8 @@ def _rows_of(command: object) -> Iterator[Row]:
         tips = dict(tip.split(b":", 1) for tip in _words(fields[7]) if b":" in tip)
         specs, are_known = _key_specs(fields[8])
         subcommands = _items(fields[9])
+        if subcommands and is_subcommand:
+            raise ValueError("a subcommand with subcommands")
     else:
         tips = {}
         specs, are_known = _old_key_range(
@@ -93,7 +97,7 @@ def _rows_of(command: object) -> Iterator[Row]:
         is_full=is_full,
     )
     for subcommand in subcommands:
-        yield from _rows_of(subcommand)
+        yield from _rows_of(subcommand, is_subcommand=True)
 
 
 def _old_key_range(first: int, last: int, step: int) -> tuple[tuple[KeySpec, ...], bool]:
@@ -151,8 +155,8 @@ def _key_spec(begin: dict[bytes, object], find: dict[bytes, object]) -> KeySpec 
                 last_key=0,
                 step=1,
                 limit=0,
-                keynum_index=_number(values[b"keynumidx"]),
-                first_key=_number(values[b"firstkey"]),
+                keynum_index=_offset(values[b"keynumidx"]),
+                first_key=_offset(values[b"firstkey"]),
                 key_step=max(_number(values[b"keystep"]), 1),
             )
         case _:
@@ -185,7 +189,7 @@ def _range_spec(
 def _items(value: object) -> list[object]:
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
-    raise TypeError(f"{value!r:.80} where a list belongs")
+    raise TypeError(f"{_kind(value)} where a list belongs")
 
 
 def _map(value: object) -> dict[bytes, object]:
@@ -203,10 +207,25 @@ def _words(value: object) -> frozenset[bytes]:
 def _text(value: object) -> bytes:
     if isinstance(value, bytes):
         return value
-    raise TypeError(f"{value!r:.80} where a string belongs")
+    raise TypeError(f"{_kind(value)} where a string belongs")
 
 
 def _number(value: object) -> int:
-    if isinstance(value, int):
-        return value
-    raise TypeError(f"{value!r:.80} where an integer belongs")
+    if not isinstance(value, int):
+        raise TypeError(f"{_kind(value)} where an integer belongs")
+    if abs(value) > NUMBER_LIMIT:
+        raise ValueError(f"{value} is not an argument's place")
+    return value
+
+
+def _offset(value: object) -> int:
+    """Return a number that leads forwards: the compiled table looks where it says."""
+    number = _number(value)
+    if number < 0:
+        raise ValueError(f"{number} leads before the first argument")
+    return number
+
+
+def _kind(value: object) -> str:
+    # Not the value itself: it may be nested deeper than repr() can go.
+    return type(value).__name__

@@ -34,7 +34,7 @@ from proxy.control.routes import Routes
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane, Pipeline
-from proxy.errors import BackendUnavailable
+from proxy.errors import BackendProtocolError, BackendUnavailable
 from proxy.resp.decode import decode, error_code
 from proxy.resp.encode import encode_command
 
@@ -221,7 +221,10 @@ class KeyNews:
 
     @staticmethod
     def _number(reply: bytes) -> int:
-        value = decode(reply)
+        try:
+            value = decode(reply)
+        except BackendProtocolError:
+            return 0
         return value if isinstance(value, int) else 0
 
     def _call_waiting(self, key: WatchedKey) -> None:

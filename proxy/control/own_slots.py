@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from proxy.cluster.slots import SLOT_COUNT
 from proxy.control.nodes import Own
 from proxy.errors import BackendProtocolError
 
@@ -83,12 +84,19 @@ def parse_own_slots(text: bytes) -> OwnSlots:
             if word.startswith(b"["):
                 slot, is_leaving, target = word.strip(b"[]").partition(b"->-")
                 if is_leaving:
-                    migrating[int(slot)] = target.decode("ascii")
+                    migrating[_slot(slot)] = target.decode("ascii")
                 else:
-                    importing.add(int(slot.partition(b"-<-")[0]))
+                    importing.add(_slot(slot.partition(b"-<-")[0]))
                 continue
             first, _, last = word.partition(b"-")
-            ranges.append((int(first), int(last or first)))
+            ranges.append((_slot(first), _slot(last or first)))
     except ValueError as problem:
         raise BackendProtocolError(f"CLUSTER NODES: {line[0]!r}: {problem}") from None
     return OwnSlots(tuple(sorted(ranges)), migrating, frozenset(importing))
+
+
+def _slot(word: bytes) -> int:
+    slot = int(word)
+    if not 0 <= slot < SLOT_COUNT:
+        raise ValueError(f"slot {slot} is not in 0..{SLOT_COUNT - 1}")
+    return slot

@@ -327,4 +327,7 @@ cdef class Engine(ClientSide):
                 if pipeline.fd >= 0 and pipeline.sent_head is not None and \
                         self.now - pipeline.heard_at > self.silence_s:
                     self.control.silent(pipeline, self.now - pipeline.heard_at)
+                if pipeline.fd >= 0 and pipeline.input.end > pipeline.input.start and \
+                        self.now - pipeline.frame_began > self.request_timeout_s:
+                    self._let_go_of_frame(pipeline)
         return 0

@@ -28,6 +28,8 @@ cdef class Pipeline:
     cdef bint wants_write              # EPOLLOUT is armed
     cdef bint is_wanted                # the control plane knows that a connection is needed
     cdef readonly double heard_at      # last byte, or when it began to owe one
+    cdef double late_since             # since when all replies have come too late; 0: they have not
+    cdef double frame_began            # when ``input`` got the beginning of a frame
     cdef list waiting_clients          # stopped because this queue is full
     cdef public object on_push         # takes push frames; None: they are counted and dropped
     cdef public object on_lost         # called when its connection is gone

@@ -34,7 +34,7 @@ cdef class Ledger(Witness):
             if request.on_done is not None and request.state != ANSWERED:
                 request.state = ANSWERED
                 self.wants_yield = True
-                request.on_done(data[:length])
+                self._call(request.on_done, (data[:length],))
             return 0
         client = <Client>request.client
         if request.state == ANSWERED:
@@ -150,7 +150,7 @@ cdef class Ledger(Witness):
         if request.on_done is not None and request.state != ANSWERED:
             request.state = ANSWERED
             self.wants_yield = True
-            request.on_done(BackendUnavailable("connection lost", sent=sent))
+            self._call(request.on_done, (BackendUnavailable("connection lost", sent=sent),))
         return 0
 
     cdef int free_node(self, Pipeline pipeline) except -1:

@@ -23,5 +23,6 @@ cdef class NodeSide(Sockets):
     cdef int _take_last(self, Block block, const char* data, Py_ssize_t length) except -1
     cdef int _take_reply(self, Pipeline pipeline, const char* data, Py_ssize_t length) except -1
     cdef int _write_pipeline(self, Pipeline pipeline) except -1
+    cdef int _let_go_of_frame(self, Pipeline pipeline) except -1
     cdef int _drop_given_up(self, Pipeline pipeline) except -1
     cdef int _close_pipeline(self, Pipeline pipeline, bint on_purpose=*) except -1

@@ -1,12 +1,8 @@
 """The sockets that lead to nodes: requests out, replies in."""
 
-from collections.abc import Callable
-
 from proxy.dataplane.cipher import Cipher
 from proxy.dataplane.lane import Pipeline
-from proxy.dataplane.request import Request
 from proxy.dataplane.sockets import Sockets
-from proxy.errors import BackendUnavailable
 
 class NodeSide(Sockets):
     """The part of an engine that writes requests and reads replies."""
@@ -31,25 +27,3 @@ class NodeSide(Sockets):
 
     def drop(self, pipeline: Pipeline) -> None:
         """Close a pipeline's connection; what was on it is sent again or answered."""
-
-    def submit(
-        self,
-        pipeline: Pipeline,
-        frame: bytes,
-        on_done: Callable[[bytes | BackendUnavailable], object],
-        replies: int = 1,
-    ) -> Request:
-        """Send a request of the proxy's own to one node, whatever that says to it.
-
-        Args:
-            frame: One command or several in a row; nothing comes between them.
-            on_done: Called once, inside a tick, with all reply frames in a row, or
-                with ``BackendUnavailable``.
-            replies: How many commands ``frame`` holds.
-
-        Returns:
-            A token for ``abandon``.
-        """
-
-    def abandon(self, request: Request) -> None:
-        """Forget a request of the proxy's own; its reply will be dropped."""

@@ -68,34 +68,6 @@ cdef class NodeSide(Sockets):
             self._close_pipeline(pipeline, True)
             self.wake()
 
-    def submit(self, Pipeline pipeline, bytes frame, on_done, int replies=1):
-        """Send a request of the proxy's own to one node, whatever that says to it.
-
-        Args:
-            frame: One command or several in a row; nothing comes between them.
-            on_done: Called once, inside a tick, with all reply frames in a row, or
-                with ``BackendUnavailable``.
-            replies: How many commands ``frame`` holds.
-
-        Returns:
-            A token for ``abandon``.
-        """
-        cdef Block request = Block.__new__(Block)
-        request.leading = replies - 1
-        if replies > 1:
-            request.replies = bytearray()
-        request.set_frame(frame, len(frame))
-        request.on_done = on_done
-        request.node = pipeline.node
-        self._append(pipeline, request)
-        self.wake()
-        return request
-
-    def abandon(self, Request request):
-        """Forget a request of the proxy's own; its reply will be dropped."""
-        request.state = ANSWERED
-        request.on_done = None
-
     cdef int _read_pipeline(self, Pipeline pipeline) except -1:
         cdef ssize_t received
         cdef Py_ssize_t room, taken
@@ -109,6 +81,7 @@ cdef class NodeSide(Sockets):
                 taken = self._take_replies(pipeline, self.inbox, received)
                 if pipeline.fd >= 0 and taken < received:
                     input.append(self.inbox + taken, received - taken)
+                    pipeline.frame_began = self.now
         else:
             room = pipeline.scanner.position - (input.end - input.start)
             room = min(max(room, CUT_BYTES), READ_AHEAD_BYTES)
@@ -120,6 +93,8 @@ cdef class NodeSide(Sockets):
                                            input.end - input.start)
                 if pipeline.fd >= 0:
                     input.take(taken)
+                    if taken:
+                        pipeline.frame_began = self.now
         if pipeline.unsent_head is not None and not pipeline.wants_write and pipeline.fd >= 0 \
                 and not pipeline.is_dirty:
             pipeline.is_dirty = True  # there was no room among those in flight
@@ -207,7 +182,7 @@ cdef class NodeSide(Sockets):
             self.pushes_dropped += 1
         else:
             self.wants_yield = True
-            pipeline.on_push(data[:length])
+            self._call(pipeline.on_push, (data[:length],))
         return 0
 
     cdef int _take_leading(self, Request request, const char* data, Py_ssize_t length) except -1:
@@ -258,7 +233,13 @@ cdef class NodeSide(Sockets):
         if request.state == ANSWERED:
             pipeline.late_replies += 1
             self.meter.late_replies += 1
+            if pipeline.late_since == 0:
+                pipeline.late_since = self.now
+            elif self.now - pipeline.late_since > self.request_timeout_s:
+                # It owes a reply that will never come, and each one is taken for the next.
+                return self._close_pipeline(pipeline)
             return 0
+        pipeline.late_since = 0
         return self.answer(request, data, length)
 
     cdef int _write_pipeline(self, Pipeline pipeline) except -1:
@@ -374,6 +355,16 @@ cdef class NodeSide(Sockets):
             self._watch(pipeline.fd, True, False)
         if pipeline.waiting_clients and pipeline.unsent_bytes <= self.node_queue_soft_bytes // 2:
             self.free_node(pipeline)
+        return 0
+
+    cdef int _let_go_of_frame(self, Pipeline pipeline) except -1:
+        """Close a connection whose reply does not end, once nobody waits for that reply.
+
+        It may have announced what it does not send: then it swallows the replies behind it.
+        """
+        cdef Request request = pipeline.sent_head
+        if request is None or request.state == ANSWERED:
+            return self._close_pipeline(pipeline)
         return 0
 
     cdef int _drop_given_up(self, Pipeline pipeline) except -1:

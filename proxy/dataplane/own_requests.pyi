@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 from proxy.dataplane.breaker import Breaker
 from proxy.dataplane.client import Client
-from proxy.dataplane.lane import Lane
+from proxy.dataplane.lane import Lane, Pipeline
+from proxy.dataplane.request import Request
+from proxy.errors import BackendUnavailable
 
 class OwnRequests(Breaker):
     """The part of an engine that asks on the proxy's own behalf."""
@@ -40,6 +42,28 @@ class OwnRequests(Breaker):
         Returns:
             A token for ``forget``.
         """
+
+    def submit(
+        self,
+        pipeline: Pipeline,
+        frame: bytes,
+        on_done: Callable[[bytes | BackendUnavailable], object],
+        replies: int = 1,
+    ) -> Request:
+        """Send a request of the proxy's own to one node, whatever that says to it.
+
+        Args:
+            frame: One command or several in a row; nothing comes between them.
+            on_done: Called once, inside a tick, with all reply frames in a row, or
+                with ``BackendUnavailable``.
+            replies: How many commands ``frame`` holds.
+
+        Returns:
+            A token for ``abandon``.
+        """
+
+    def abandon(self, request: Request) -> None:
+        """Forget a request of the proxy's own; its reply will be dropped."""
 
     def forget(self, asker: Client) -> None:
         """Take no interest any more in a request of ``ask``; it may run nevertheless."""

@@ -3,7 +3,8 @@
 
 Strategy: a request of the proxy's own has a client too, one without a socket (*asker*),
 so all that is done for clients' requests is done for it: it is held, redirected and
-given up as theirs are. What goes to one node whatever that says is ``NodeSide.submit``.
+given up as theirs are. What goes to one node whatever that says (``submit``)
+has none.
 """
 
 from libc.stdint cimport uint64_t
@@ -11,7 +12,7 @@ from libc.stdint cimport uint64_t
 from proxy.dataplane.client cimport GONE, OWN, STALL_IN_FLIGHT, Client
 from proxy.dataplane.lane cimport Lane, Pipeline
 from proxy.dataplane.meter cimport CLIENT_IN_FLIGHT_LIMIT
-from proxy.dataplane.request cimport Block
+from proxy.dataplane.request cimport ANSWERED, Block, Request
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT
 
 
@@ -90,6 +91,34 @@ cdef class OwnRequests(Breaker):
         self.wake()
         return asker
 
+    def submit(self, Pipeline pipeline, bytes frame, on_done, int replies=1):
+        """Send a request of the proxy's own to one node, whatever that says to it.
+
+        Args:
+            frame: One command or several in a row; nothing comes between them.
+            on_done: Called once, inside a tick, with all reply frames in a row, or
+                with ``BackendUnavailable``.
+            replies: How many commands ``frame`` holds.
+
+        Returns:
+            A token for ``abandon``.
+        """
+        cdef Block request = Block.__new__(Block)
+        request.leading = replies - 1
+        if replies > 1:
+            request.replies = bytearray()
+        request.set_frame(frame, len(frame))
+        request.on_done = on_done
+        request.node = pipeline.node
+        self._append(pipeline, request)
+        self.wake()
+        return request
+
+    def abandon(self, Request request):
+        """Forget a request of the proxy's own; its reply will be dropped."""
+        request.state = ANSWERED
+        request.on_done = None
+
     def forget(self, Client asker):
         """Take no interest any more in a request of ``ask``; it may run nevertheless."""
         if asker.fd == OWN:
@@ -104,5 +133,5 @@ cdef class OwnRequests(Breaker):
         asker.fd = GONE
         self.own.discard(asker)
         self.wants_yield = True
-        asker.on_done(reply)
+        self._call(asker.on_done, (reply,))
         return 0

@@ -270,6 +270,7 @@ cdef class Recovery(Ledger):
         pipeline.written = 0
         pipeline.input.clear()
         pipeline.scanner.reset()
+        pipeline.late_since = 0
         pipeline.discarding = False
         while True:
             request = pipeline.pop_sent()
@@ -294,7 +295,7 @@ cdef class Recovery(Ledger):
                 self._hold(request, 0)
         self.take_back(pipeline)
         if pipeline.on_lost is not None:
-            pipeline.on_lost()
+            self._call(pipeline.on_lost, ())
         if not on_purpose:
             self.meter.node(pipeline.node).lost += 1
             self.control.lost_connection(pipeline)

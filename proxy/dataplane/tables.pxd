@@ -62,6 +62,7 @@ cdef class Command:
     cdef int arity
     cdef bint is_write
     cdef bint is_container
+    cdef bint is_subcommand
     cdef bint in_place               # a local answer that need not wait for earlier replies
     cdef bytes blocking_keyword
     cdef bint carries_script         # its first argument is a script's body

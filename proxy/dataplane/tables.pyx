@@ -24,10 +24,8 @@ IN_PLACE = frozenset({b"ping", b"echo", b"time"})
 CARRY_A_SCRIPT = frozenset({b"eval", b"eval_ro"})
 RUN_BY_SHA = frozenset({b"evalsha", b"evalsha_ro"})
 NAME_A_SCRIPT = RUN_BY_SHA | {b"fcall", b"fcall_ro"}
-# What CLIENT PAUSE WRITE stops beside what is flagged a write; servers do not tell of it.
-# EXEC counts, as what it runs is not known here.
-MAY_WRITE = frozenset(
-    {b"eval", b"evalsha", b"exec", b"fcall", b"pfcount", b"publish", b"spublish"})
+# What CLIENT PAUSE WRITE stops beside flagged writes; nobody knows here what EXEC will run.
+MAY_WRITE = frozenset({b"eval", b"evalsha", b"exec", b"fcall", b"pfcount", b"publish", b"spublish"})
 
 cdef uint16_t CRC16[256]
 
@@ -104,6 +102,7 @@ cdef class Command:
         self.arity = spec.arity
         self.is_write = spec.is_write
         self.is_container = spec.is_container
+        self.is_subcommand = b"|" in spec.name
         self.in_place = spec.name in IN_PLACE
         self.blocking_keyword = spec.blocking_keyword
         self.unsplittable_if = spec.unsplittable_if
@@ -295,7 +294,9 @@ cdef class CommandTable:
         for i in range(length):
             name[i] = _lower(text[i])
         command = self._probe(name, length)
-        if command is None or not command.is_container or count < 2:
+        if command is None or command.is_subcommand:  # "config|get" is no word
+            return None
+        if not command.is_container or count < 2:
             return command
         sub = args[1].length
         if length + 1 + sub > NAME_LIMIT:

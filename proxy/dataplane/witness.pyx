@@ -178,7 +178,10 @@ cdef class Witness:
         return 0
 
     cdef int _call(self, object observer, tuple args) except -1:
-        """Tell somebody who looks on; what is wrong with them must not stop the traffic."""
+        """Tell somebody who looks on, or who has asked; their faults must not stop the traffic.
+
+        A broken server's answer, which nobody thought of, ends here and not the process.
+        """
         try:
             observer(*args)
         except Exception as error:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 import structlog
 import trio
 
+from proxy.cluster.addresses import Address
 from proxy.commands.own import own_rows
 from proxy.commands.spec import CommandSpec
 from proxy.commands.table import compile_table, snapshot_table
@@ -22,6 +23,7 @@ from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.tables import CommandTable
 from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.resp.decode import Value
 from proxy.sessions.pins import LEAVING
 
 log = structlog.get_logger()
@@ -85,18 +87,12 @@ class CommandTables:
             await self.learn()
 
     async def _ask_somebody(self) -> bool:
+        """Return whether a node has answered; the first that tells its commands is believed."""
         topology = self._watcher.topology
+        refusal = None
         for node in topology.primaries if topology else ():
             try:
-                async with await NodeConnection.open(
-                    node.address,
-                    self._watcher.credentials,
-                    self._watcher.tls,
-                    connect_timeout_s=self._watcher.timeout_s,
-                ) as connection:
-                    info, commands, databases = await connection.ask_all(
-                        [("INFO", "server"), ("COMMAND",), ASK_DATABASES]
-                    )
+                info, commands, databases = await self._ask(node.address)
             except (BackendUnavailable, BackendProtocolError) as problem:
                 log.warning("no commands", node=str(node.address), problem=str(problem))
                 continue
@@ -104,10 +100,26 @@ class CommandTables:
             try:
                 self.install(commands)
             except BackendProtocolError as problem:
-                log.warning("COMMAND not answered; using Redis 7.0's table", problem=str(problem))
-                self._use(snapshot_table(self.denied))
-            return True
-        return False
+                refusal = problem
+            else:
+                return True
+        if refusal is not None:
+            log.warning("COMMAND not answered; using Redis 7.0's table", problem=str(refusal))
+            self._use(snapshot_table(self.denied))
+        return refusal is not None
+
+    async def _ask(self, address: Address) -> list[Value]:
+        """Return a node's answers to INFO server, COMMAND, and how many databases it has."""
+        timeout_s = self._watcher.timeout_s
+        with trio.move_on_after(timeout_s):
+            async with await NodeConnection.open(
+                address,
+                self._watcher.credentials,
+                self._watcher.tls,
+                connect_timeout_s=timeout_s,
+            ) as connection:
+                return await connection.ask_all([("INFO", "server"), ("COMMAND",), ASK_DATABASES])
+        raise BackendUnavailable(f"{address} did not answer within {timeout_s:g} s", sent=True)
 
     def _use(self, specs: Iterable[CommandSpec]) -> None:
         table = CommandTable((*specs, *own_rows(self.denied)))

@@ -33,7 +33,7 @@ from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.hooks import Action
 from proxy.dataplane.lane import Lane, Pipeline
-from proxy.errors import BackendUnavailable
+from proxy.errors import BackendProtocolError, BackendUnavailable
 from proxy.resp.decode import error_code
 from proxy.resp.encode import encode_command
 from proxy.sessions import blocking_words as words
@@ -314,7 +314,11 @@ class Blocking:
 
         With the proxy's own rights: whoever may pop need not have the right to push.
         """
-        command = words.giving_back(name, args, frame)
+        try:
+            command = words.giving_back(name, args, frame)
+        except BackendProtocolError:
+            log.warning("a server's answer cannot be read", command=name)
+            return
         if command is None:
             return
         own = self.pools.lane(LaneKey(2, database=key_of(lane).database))

@@ -37,6 +37,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Protocol
 
+import structlog
 import trio
 
 from proxy.cluster.slots import key_slot
@@ -47,11 +48,15 @@ from proxy.control.pools import key_of
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane
+from proxy.errors import BackendProtocolError
+from proxy.resp import replies
 from proxy.resp import replies_blocking as say
 from proxy.resp.decode import error_code
 from proxy.resp.encode import encode_command
 from proxy.sessions import blocking_words as words
 from proxy.sessions.blocking_wait import OwnWait
+
+log = structlog.get_logger()
 
 # How long a node may take to answer before the other keys have their turn.
 STALL_S = 0.5  # chosen: far above a round trip, below what a person notices
@@ -108,7 +113,11 @@ class _Attempt:
             self._room.attempts_open += 1
 
     def _take(self, reply: bytes) -> None:
-        self.frame = words.taken_by(self._name, self.key, reply) or b""
+        try:
+            self.frame = words.taken_by(self._name, self.key, reply) or b""
+        except BackendProtocolError:
+            log.warning("a server's answer cannot be read", command=self._name)
+            self.frame = replies.internal_error()
         self.is_done.set()
         if not self._is_wanted:
             self._room.attempts_open -= 1

@@ -25,7 +25,7 @@ from proxy.cluster.slots import key_slot
 from proxy.control.nodes import Nodes
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane
-from proxy.errors import BackendUnavailable, LimitReached
+from proxy.errors import BackendProtocolError, BackendUnavailable, LimitReached
 from proxy.resp.decode import decode
 from proxy.resp.encode import array, map_frame
 from proxy.sessions import blocking_words as words
@@ -179,8 +179,11 @@ class StreamsWait(OwnWait):
         found: dict[int, tuple[bytes, bytes]] = {}
         for frame in frames:
             if frame[:1] in b"*%":
-                for key, entries in _pairs(frame):
-                    found[self._keys.index(_name_of(key))] = key, entries
+                try:
+                    for key, entries in _pairs(frame):
+                        found[self._keys.index(_name_of(key))] = key, entries
+                except (IndexError, ValueError):
+                    raise BackendProtocolError("NO_STREAMS") from None
         if not found:
             return b""
         pairs = [found[stream] for stream in sorted(found)]
@@ -216,5 +219,6 @@ def _pairs(frame: bytes) -> list[tuple[bytes, bytes]]:
 
 def _name_of(frame: bytes) -> bytes:
     name = decode(frame)
-    assert isinstance(name, bytes)
+    if not isinstance(name, bytes):
+        raise BackendProtocolError("NOT_A_STRING")
     return name

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.dataplane.frames import split_array
+from proxy.errors import BackendProtocolError
 from proxy.resp.decode import decode
 from proxy.resp.encode import array, bulk, null_array
 from proxy.sessions.arguments import parse_integer
@@ -194,7 +195,17 @@ def giving_back(name: bytes, args: Sequence[bytes], frame: bytes) -> list[bytes]
 
     None: nothing was taken, or nothing has to be given back. What BLMOVE moved is
     where the client wanted it, and what XREADGROUP delivered is pending in its group.
+
+    Raises:
+        BackendProtocolError: It is no reply to such a pop.
     """
+    try:
+        return _giving_back(name, args, frame)
+    except (IndexError, ValueError):
+        raise BackendProtocolError("NO_POP") from None
+
+
+def _giving_back(name: bytes, args: Sequence[bytes], frame: bytes) -> list[bytes] | None:
     parts = split_array(frame) if frame[:1] == b"*" and name in POPS else None
     if not parts:
         return None
@@ -228,7 +239,8 @@ def _text(frame: bytes) -> bytes:
     if frame[:1] == b",":
         return frame[1:-2]
     value = decode(frame)
-    assert isinstance(value, bytes)
+    if not isinstance(value, bytes):
+        raise BackendProtocolError("NOT_A_STRING")
     return value
 
 

@@ -83,23 +83,29 @@ class PuntTasks:
         """Return what a task brings; what it fails with is an answer too."""
         try:
             return await work
-        except LimitReached as problem:
-            return replies.limit_reached(problem.setting.encode(), problem.limit)
-        except BackendRefused as problem:
-            return replies_lanes.user_refused(problem.node, problem.words)
-        except BackendUnavailable as problem:
-            log.debug("no reply from the cluster", problem=str(problem))
-            return (
-                replies.lost_write("the cluster")
-                if problem.sent
-                else replies.never_sent(None, self.timeout_s)
-            )
-        except BackendProtocolError:
-            log.exception("a server's answer cannot be read")
-            return replies.internal_error()
-        except Exception:  # a bug met by one client must not end all of them
-            log.exception("bug in a task", command=client.last_command)
-            return replies.internal_error()
+        except Exception as problem:  # noqa: BLE001  a bug met by one client must not end all
+            return self._tell(client, _cause(problem))
+
+    def _tell(self, client: Client, problem: Exception) -> bytes:
+        match problem:
+            case LimitReached():
+                return replies.limit_reached(problem.setting.encode(), problem.limit)
+            case BackendRefused():
+                return replies_lanes.user_refused(problem.node, problem.words)
+            case BackendUnavailable():
+                log.debug("no reply from the cluster", problem=str(problem))
+                return (
+                    replies.lost_write("the cluster")
+                    if problem.sent
+                    else replies.never_sent(None, self.timeout_s)
+                )
+            case BackendProtocolError():
+                log.warning("a server's answer cannot be read", problem=str(problem))
+            case _ if client.is_closed:
+                log.debug("a task ended after its client", problem=repr(problem))
+            case _:
+                log.exception("bug in a task", command=client.last_command, exc_info=problem)
+        return replies.internal_error()
 
     async def _finish(self, client: Client, work: Awaitable[bytes | None]) -> None:
         """Bring a task's answer to its client; end it when the client goes."""
@@ -107,13 +113,25 @@ class PuntTasks:
             if isinstance(work, Coroutine):
                 work.close()
             return
-        with trio.CancelScope() as scope:
-            self._scopes[client] = scope
-            try:
-                reply = await self.outcome(client, work)
-                if reply is not None:
-                    self._engine.finish_punt(client, reply)
-                    self._on_answered(client)
-            finally:
-                if self._scopes.get(client) is scope:
-                    del self._scopes[client]
+        try:
+            with trio.CancelScope() as scope:
+                self._scopes[client] = scope
+                try:
+                    reply = await self.outcome(client, work)
+                    if reply is not None:
+                        self._engine.finish_punt(client, reply)
+                        self._on_answered(client)
+                finally:
+                    if self._scopes.get(client) is scope:
+                        del self._scopes[client]
+        except Exception as problem:  # noqa: BLE001
+            # It failed while it was cancelled: what comes out of that is no plain exception
+            # before the scope has taken its own part out of it.
+            self._tell(client, _cause(problem))
+
+
+def _cause(problem: Exception) -> Exception:
+    """Return what is wrong when several tasks of one request have failed: the first of it."""
+    while isinstance(problem, ExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem

@@ -194,6 +194,33 @@ def test_what_is_no_command_reply_is_a_protocol_error(reply: object) -> None:
         parse_command_reply(reply)
 
 
+@pytest.mark.parametrize(
+    "wire",
+    [
+        spec(kind(b"index", index=2), kind(b"keynum", keynumidx=-9, firstkey=1, keystep=1)),
+        spec(kind(b"index", index=2), kind(b"keynum", keynumidx=0, firstkey=-9, keystep=1)),
+        spec(kind(b"index", index=2), kind(b"range", lastkey=2**31, keystep=1, limit=0)),
+        spec(kind(b"index", index=2**40), ONE_KEY),
+    ],
+)
+def test_numbers_that_lead_out_of_a_request_are_a_protocol_error(wire: bytes) -> None:
+    with pytest.raises(BackendProtocolError, match="COMMAND answered"):
+        parse_one(command(b"x", key_specs=b"*1\r\n" + wire))
+
+
+def test_a_reply_nested_without_end_is_a_protocol_error(redis_reply: list) -> None:
+    nested = list(next(row for row in redis_reply if row[0] == b"get"))
+    for _ in range(5_000):
+        nested = [*nested[:9], [nested]]
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    for reply in ([nested], [[*nested[:2], deep, *nested[3:]]], [[deep] * 10]):
+        with pytest.raises(BackendProtocolError, match="COMMAND answered"):
+            parse_command_reply(reply)
+
+
 ATOMS = st.none() | st.integers() | st.binary(max_size=4) | st.sampled_from([b"a:b", b"type"])
 VALUES = st.recursive(ATOMS, lambda inner: st.lists(inner, max_size=11), max_leaves=60)
 COMMANDS = st.tuples(

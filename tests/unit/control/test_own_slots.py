@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from proxy.control.own_slots import OwnSlots, parse_own_slots
@@ -43,9 +45,10 @@ def test_the_line_of_the_node_itself_counts(text: bytes, expected: OwnSlots) -> 
     assert parse_own_slots(text) == expected
 
 
-def test_a_line_in_another_form_is_quoted() -> None:
-    with pytest.raises(BackendProtocolError, match="1-x"):
-        parse_own_slots(myself(b" 1-x"))
+@pytest.mark.parametrize("words", ["1-x", "0-99999999999", "-1", "[16384->-b]"])
+def test_a_line_in_another_form_is_quoted(words: str) -> None:
+    with pytest.raises(BackendProtocolError, match=re.escape(words)):
+        parse_own_slots(myself(b" " + words.encode()))
 
 
 OWN = OwnSlots(((0, 9), (10, 19), (30, 30)), {5: B, 15: B})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.errors import BackendProtocolError
 from proxy.sessions import blocking_words as words
 
 
@@ -172,6 +173,22 @@ def test_what_took_nothing_gives_nothing_back(line: str, frame: bytes) -> None:
     args = said(line)
 
     assert words.giving_back(args[0].lower(), args, frame) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "frame"),
+    [
+        ("BLPOP k 1", b"*2\r\n:1\r\n:2\r\n"),
+        ("BLPOP k 1", b"*1\r\n$1\r\nk\r\n"),
+        ("BLMPOP 1 1 k LEFT", b"*2\r\n$1\r\nk\r\n:1\r\n"),
+        ("BZMPOP 1 1 k MIN", b"*2\r\n$1\r\nk\r\n*1\r\n*1\r\n+x\r\n"),
+    ],
+)
+def test_what_is_no_reply_of_a_pop_is_a_protocol_error(line: str, frame: bytes) -> None:
+    args = said(line)
+
+    with pytest.raises(BackendProtocolError):
+        words.giving_back(args[0].lower(), args, frame)
 
 
 def test_streams_are_chosen_with_their_ids() -> None:
