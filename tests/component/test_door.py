@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import pytest
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
 
+from proxy.config import Listen
 from proxy.resp import replies_door
 from proxy.resp.encode import encode_command
 
@@ -314,3 +316,42 @@ async def test_protected_mode_refuses_other_machines(cluster: FakeCluster, is_on
         await remote.expect(replies_door.protected_mode() if is_on else b"+PONG\r\n")
         if is_on:
             await remote.expect_end()
+
+
+# ---- clients that say nothing ----------------------------------------------------------
+
+
+async def test_who_says_something_in_time_is_not_idle(cluster: FakeCluster) -> None:
+    async with serve(cluster, clients={"idle_timeout_s": 0.5}) as served:
+        talker, silent = await served.connect(), await served.connect()
+        for client in (talker, silent):
+            assert await client.call("PING") == b"+PONG\r\n"
+
+        while len(served.engine.clients) == 2:
+            assert await talker.call("PING") == b"+PONG\r\n"
+
+        await silent.expect_end()
+        assert await talker.call("PING") == b"+PONG\r\n"
+        assert limits_of(served) == {"idle_timeout_s": 1}
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 300, 32767])
+async def test_the_kernel_is_asked_to_look_after_silent_clients(
+    cluster: FakeCluster, seconds: int
+) -> None:
+    async with serve(cluster, listen={"tcp_keepalive_s": seconds}) as served:
+        await (await served.connect()).call("PING")
+        (client,) = served.engine.clients.values()
+
+        with socket.socket(fileno=os.dup(client.fd_number)) as ours:
+            is_on = ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle_s = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+
+        assert bool(is_on) == (seconds > 0)
+        assert not seconds or idle_s == seconds
+
+
+@pytest.mark.parametrize("seconds", [-1, 32768])
+def test_the_kernel_knows_no_other_times(seconds: int) -> None:
+    with pytest.raises(ValueError, match="tcp_keepalive_s"):
+        Listen.model_validate({"tcp_keepalive_s": seconds})
