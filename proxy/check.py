@@ -6,8 +6,10 @@ thing that fails in the user's terms: which setting, which node, what to do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import hiredis
 import trio
@@ -17,6 +19,7 @@ from proxy.cluster.slots import SLOT_COUNT
 from proxy.cluster.topology import Topology
 from proxy.config import Settings
 from proxy.control.connection import Credentials, NodeConnection
+from proxy.control.entrance import is_loopback
 from proxy.control.watch import read_view
 from proxy.errors import BackendProtocolError, BackendUnavailable, ConfigError
 from proxy.life.certificates import WARN_DAYS, Contexts
@@ -67,6 +70,7 @@ async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
     credentials = Credentials.of(settings.cluster.username, settings.cluster.read_password())
     timeout_s = settings.cluster.connect_timeout_s
     tls = NodeTls(contexts.nodes)
+    check_door(settings, say)
     problems = _check_certificates(contexts, say)
     topology: Topology | None = None
     for seed in settings.cluster.seed_addresses():
@@ -89,6 +93,29 @@ async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
         problems += await _check_users(topology, credentials, tls, timeout_s, say)
     say("everything is in order" if not problems else f"{problems} problem(s)")
     return problems
+
+
+def check_door(settings: Settings, say: Callable[[str], None]) -> None:
+    """Tell who will not come in, or should not."""
+    listen, clients = settings.listen, settings.clients
+    asks_nothing = clients.acl != "pass" and not clients.user_digests()
+    if settings.tls.mode == "only" and settings.tls.client_certificates == "required":
+        asks_nothing = False
+    if listen.address and not _is_loopback(listen.address) and asks_nothing:
+        if listen.protected_mode:
+            say("note: there is no password, so listen.protected_mode refuses other machines")
+        else:
+            say(f"note: there is no password: whoever reaches {listen.address} may do anything")
+    folder = Path(listen.unix_socket).parent
+    if listen.unix_socket and not os.access(folder, os.W_OK):
+        say(f"note: listen.unix_socket: {folder} is no directory that this user may write to")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return is_loopback(address)
+    except ValueError:
+        return address == "localhost"
 
 
 def _check_certificates(contexts: Contexts, say: Callable[[str], None]) -> int:

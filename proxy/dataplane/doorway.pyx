@@ -75,6 +75,8 @@ cdef class Doorway(Farewell):
             epoll_ctl(self.epoll, EPOLL_CTL_DEL, fd, &event)
             self.owners[fd] = None
             self.header_listeners.discard(fd)
+            if fd in self.paused_listeners:
+                self.paused_listeners.remove(fd)
             self.guards.pop(fd, None)
 
     def keep_extra(self, Client client):

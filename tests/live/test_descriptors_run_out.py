@@ -7,6 +7,7 @@ import resource
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -39,20 +40,21 @@ def engine() -> str:
 
 
 @pytest.fixture
-def limited(cluster: EmbeddedCluster, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """Return the port and the log of a proxy that may open ``OPEN_FILES``."""
+def limited(cluster: EmbeddedCluster, tmp_path: Path) -> Iterator[tuple[int, int, Path]]:
+    """Return port, admin port and log of a proxy that may open ``OPEN_FILES``."""
     log = tmp_path / "proxy.log"
     seeds = [word for address in cluster.addresses for word in ("--seed", str(address))]
-    with lease_ports(1) as lease, log.open("w") as output:
-        listen = f"127.0.0.1:{lease.ports[0]}"
+    with lease_ports(2) as lease, log.open("w") as output:
+        port, admin_port = lease.ports
+        listen = f"127.0.0.1:{port}"
         process = subprocess.Popen(
             [sys.executable, "-c", UNDER_A_LIMIT, str(OPEN_FILES), "--listen", listen, *seeds],
-            env=os.environ | {"SLOTWAY_ADMIN__ENABLED": "false"},
+            env=os.environ | {"SLOTWAY_ADMIN__PORT": str(admin_port)},
             stderr=output,
         )
         try:
             wait_for(lambda: " listening " in log.read_text(), DEADLINE_S, "a proxy")
-            yield lease.ports[0], log
+            yield port, admin_port, log
         finally:
             process.terminate()
             assert process.wait(DEADLINE_S) == 0
@@ -72,10 +74,10 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), DEADLINE_S)
 
 
-def test_clients_do_not_get_what_is_kept_for_nodes(
-    cluster: EmbeddedCluster, limited: tuple[int, Path]
+def test_clients_do_not_get_what_is_kept_for_others(
+    cluster: EmbeddedCluster, limited: tuple[int, int, Path]
 ) -> None:
-    port, log = limited
+    port, admin_port, log = limited
     assert log.read_text().count("fewer clients than listen.max_clients") == 1
     with ExitStack() as stack, closing(redis.Redis(port=port, retry=None)) as first:
         assert first.info("clients")["maxclients"] == CLIENTS
@@ -84,6 +86,8 @@ def test_clients_do_not_get_what_is_kept_for_nodes(
 
         with connect(port) as over:
             assert over.recv(100) == FULL
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/readyz") as answer:
+            assert answer.status == 200
         for node in cluster.nodes:  # its connections are gone, and new ones are made
             node.call("CLIENT", "KILL", "TYPE", "normal")
         keys = {f"key:{number}": str(number).encode() for number in range(50)}
