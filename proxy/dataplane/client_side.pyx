@@ -93,11 +93,7 @@ cdef class ClientSide(ClientOutput):
                 client.bytes_in += received
                 self.meter.client_bytes_in += received
                 client.input.end += received
-                self._resume(client)
-                if client.scanner is not None and self.lacks_memory() and \
-                        client.input.end - client.input.start > SMALL_FRAME_BYTES:
-                    self.give_up_frame(client)
-                return 0
+                return self._resume(client)
         if received == 0:
             client.saw_end = True
             client.reads = False
@@ -152,6 +148,9 @@ cdef class ClientSide(ClientOutput):
             if client.fd < 0:
                 return 0
             client.input.take(taken)
+            if client.input.end - client.input.start > SMALL_FRAME_BYTES and \
+                    client.scanner is not None and self.lacks_memory():
+                self.give_up_frame(client)
         if client.saw_end:
             return self._close_if_done(client)
         if client.stall == 0 and not client.reads and not client.is_closing:
@@ -260,8 +259,8 @@ cdef class ClientSide(ClientOutput):
         return 0
 
     cdef int _show(self, Client client, const char* frame, RequestScanner scanner) except -1:
-        """Show a request to whoever monitors; it is gone with its client."""
-        if client.fd >= 0:
+        """Show a request to whoever monitors, unless it was refused; it is gone with its client."""
+        if client.fd >= 0 and self.turned_away != self.requests:
             self.tap(client, scanner.copy_args(frame))
         return 0
 

@@ -31,6 +31,7 @@ cdef class Restraint(OwnRequests):
     cdef bint is_quenching               # those who wait are having their turns
     cdef public Py_ssize_t fan_out_limit
     cdef readonly uint64_t requests
+    cdef uint64_t turned_away            # number of the last one that was
 
     cdef bint may_not(self, Client client, Command command, const char* frame,
                       RequestScanner scanner) except -1

@@ -159,6 +159,7 @@ cdef class Restraint(OwnRequests):
         cdef Request request = Request.__new__(Request)
         cdef int family = OTHER
         self.requests += 1
+        self.turned_away = self.requests
         client.commands += 1
         if command is not None:
             client.last_row = command
