@@ -184,7 +184,7 @@ TRAFFIC: tuple[Row, ...] = (
     Row(
         "slotway_clients_refused",
         "counter",
-        "Clients turned away over listen.max_clients.",
+        "Clients turned away over listen.max_clients, or for want of descriptors.",
         (),
         total("refused_clients"),
     ),

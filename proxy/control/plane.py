@@ -146,7 +146,7 @@ class ControlPlane:
     def closed(self, client: Client, reason: str) -> None:
         """Log why a client was sent away; one that left by itself is not worth a line."""
         if reason:
-            log.warning("client closed", client=client.id, reason=reason)
+            log.warning("client closed", client=client.id, address=client.address, reason=reason)
             self.notices.cut(client, reason)
         self._on_closed(client)
 

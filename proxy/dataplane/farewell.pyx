@@ -133,6 +133,8 @@ cdef class Farewell(Handshakes):
 
     cdef int _forget(self, Client client, str reason) except -1:
         """Let go of a client whose descriptor somebody else closes."""
+        if reason and client.told_address is None:  # the log will ask for them
+            client.told_address, client.told_local_address = client.address, client.local_address
         client.fd = GONE
         del self.by_id[client.id]
         if client.gated:

@@ -212,7 +212,7 @@ class Counters:
     accepted: float = 0
     """Connections of clients."""
     refused: float = 0
-    """Clients over ``listen.max_clients``."""
+    """Clients over ``listen.max_clients``, or too many for the limit of open files."""
     lost: float = 0
     """Connections to nodes that broke."""
     dials: float = 0

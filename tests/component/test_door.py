@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -245,7 +246,9 @@ async def test_connections_a_second_are_counted_by_their_real_address(
 # ---- logins --------------------------------------------------------------------------
 
 
-async def test_who_does_not_log_in_is_closed_and_who_has_stays(cluster: FakeCluster) -> None:
+async def test_who_does_not_log_in_is_closed_and_who_has_stays(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with serve(cluster, clients={"password": "secret", "login_timeout_s": 0.3}) as served:
         one, two = await served.connect(), await served.connect()
         assert await one.call("AUTH", "secret") == b"+OK\r\n"
@@ -253,6 +256,8 @@ async def test_who_does_not_log_in_is_closed_and_who_has_stays(cluster: FakeClus
 
         await two.expect_end()
 
+        closed = capsys.readouterr().out
+        assert re.search(r"client closed .*address=127\.0\.0\.1:\d+ .*login_timeout_s", closed)
         assert await one.call("PING") == b"+PONG\r\n"
         assert limits_of(served) == {"login_timeout_s": 1}
         # It has logged out, and its time begins then.
