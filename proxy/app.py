@@ -329,6 +329,7 @@ class Proxy:
                     **start_facts(
                         self.settings,
                         port=self.port,
+                        tls_port=self.tls_port,
                         admin_port=self.admin.port if self.admin else None,
                         server=(self.desk.server_name, self.desk.server_version),
                         topology=self.watcher.topology,

@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Tell everybody which servers were named, also the programs that tests start."""
     if named := config.getoption("--server"):
-        os.environ[SERVERS_VARIABLE] = os.pathsep.join(str(Path(path).resolve()) for path in named)
+        os.environ[SERVERS_VARIABLE] = os.pathsep.join(str(Path(path).absolute()) for path in named)
 
 
 def pytest_report_header() -> str:

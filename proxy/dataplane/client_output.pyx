@@ -9,7 +9,6 @@ as what it is; the few sealed bytes that the kernel has not taken count, too.
 from libc.errno cimport EAGAIN, EINTR, errno
 
 from proxy.dataplane.buffer cimport Buffer
-from proxy.dataplane.cipher cimport Cipher
 from proxy.dataplane.client cimport STALL_OUTPUT
 from proxy.dataplane.gather cimport Gather
 from proxy.dataplane.kernel cimport MSG_DONTWAIT, MSG_NOSIGNAL, send
@@ -54,16 +53,15 @@ cdef class ClientOutput(Doorway):
         cdef Buffer output = client.output
         cdef Py_ssize_t waiting
         cdef ssize_t written
-        cdef Cipher cipher = client.cipher
         cdef bint waits = False  # for the kernel
-        if cipher is not None and not cipher.flush(client.fd) and errno != EAGAIN:
+        if client.cipher is not None and not client.cipher.flush(client.fd) and errno != EAGAIN:
             return self._close_client(client, "")
         while output.end > output.start:
-            if cipher is None:
+            if client.cipher is None:
                 written = send(client.fd, output.data + output.start, output.end - output.start,
                                MSG_NOSIGNAL | MSG_DONTWAIT)
             else:
-                written = cipher.send(client.fd, output.data + output.start,
+                written = client.cipher.send(client.fd, output.data + output.start,
                                       output.end - output.start)
             if written < 0:
                 if errno != EAGAIN and errno != EINTR:
@@ -74,12 +72,12 @@ cdef class ClientOutput(Doorway):
             output.take(written)
         # What waits for an earlier reply will be output as soon as that has come.
         waiting = output.end - output.start + client.kept_bytes
-        if cipher is None:
+        if client.cipher is None:
             waits = output.end > output.start
         else:
-            waiting += cipher.sealed.end - cipher.sealed.start
+            waiting += client.cipher.sealed.end - client.cipher.sealed.start
             # Before the handshake is done, nothing but its own bytes can be written.
-            waits = cipher.waits() or (cipher.is_open and output.end > output.start)
+            waits = client.cipher.waits() or (client.cipher.is_open and output.end > output.start)
         if waiting > self.client_output_limit_bytes:
             self.meter.by_limit[CLIENT_OUTPUT_LIMIT_BYTES] += 1
             return self._close_client(client, "output over limits.client_output_limit_bytes")

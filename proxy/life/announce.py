@@ -29,6 +29,7 @@ def start_facts(
     settings: Settings,
     *,
     port: int,
+    tls_port: int = 0,
     admin_port: int | None,
     server: tuple[bytes, bytes],
     topology: Topology | None,
@@ -37,16 +38,20 @@ def start_facts(
 
     Args:
         port: Where clients connect.
+        tls_port: Where those with TLS do, which may be the same; 0: nowhere.
         admin_port: The admin port; None: there is none.
         server: What the nodes are, name and version.
         topology: The map in use.
     """
     seeds, listen = settings.cluster.seeds, settings.listen
-    tcp = f"{listen.address}:{port}" if listen.address else ""
+    over_tcp = [f"{listen.address}:{port}"] if listen.address and port != tls_port else []
+    over_tls = [f"tls://{listen.address}:{tls_port}"] if listen.address and tls_port else []
     more = f" and {len(seeds) - SEEDS_TOLD} more" if len(seeds) > SEEDS_TOLD else ""
     return {
         "version": find_version() or "unknown",
-        "address": ", ".join(place for place in (tcp, listen.unix_socket) if place),
+        "address": ", ".join(
+            place for place in (*over_tcp, *over_tls, listen.unix_socket) if place
+        ),
         "admin": "none" if admin_port is None else f"{settings.admin.address}:{admin_port}",
         "server": b" ".join(server),
         "primaries": len(topology.primaries) if topology else 0,

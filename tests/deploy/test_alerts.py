@@ -125,6 +125,9 @@ def test_every_metric_is_on_the_dashboard_or_left_out_for_a_reason() -> None:
         "slotway_orphaned_pieces_total": "nothing is wrong with it",
         "slotway_private_connections_max": "an alert's matter",
         "slotway_samples_total": "the proxy's own business",
+        "slotway_tls_certificate_expiry_timestamp_seconds": "an alert's matter",
+        "slotway_tls_handshake_failures_total": "an alert's matter",
+        "slotway_tls_handshakes_total": "connections are shown",
         "slotway_unasked_pushes_total": "small unless somebody looks for it",
     }
 

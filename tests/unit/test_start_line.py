@@ -54,3 +54,21 @@ def test_settings_are_named_and_their_values_are_not_told() -> None:
 
 def test_a_setting_that_is_given_its_default_was_not_changed() -> None:
     assert changed_keys(Settings.model_validate({"log": {"level": "info"}})) == []
+
+
+def test_it_says_where_tls_is_spoken() -> None:
+    settings = Settings.model_validate({"listen": {"unix_socket": "/run/slotway.sock"}})
+
+    def address(port: int, tls_port: int) -> object:
+        return start_facts(
+            settings,
+            port=port,
+            tls_port=tls_port,
+            admin_port=None,
+            server=(b"", b""),
+            topology=None,
+        )["address"]
+
+    assert address(6379, 0) == "127.0.0.1:6379, /run/slotway.sock"
+    assert address(6379, 6379) == "tls://127.0.0.1:6379, /run/slotway.sock"
+    assert address(6379, 6380) == "127.0.0.1:6379, tls://127.0.0.1:6380, /run/slotway.sock"
