@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard proxy/dataplane/*.pyx proxy/dataplane/*.pxd)
 
-.PHONY: demo test unit live compat lint types layers check soak lifecycle versions fuzz sanitize compare load clean
+.PHONY: demo test unit live compat lint types layers check faults soak lifecycle versions fuzz sanitize compare load clean
 
 demo: $(VENV)/.built            ## a cluster of six servers, the proxy, and a tour of what it survives
 	$(BIN)/slotway demo --tour
@@ -35,6 +35,11 @@ layers: $(VENV)/.built
 	$(BIN)/lint-imports
 
 check: lint types layers        ## what CI asks for besides the tests
+
+faults: $(VENV)/.built          ## every fault on every engine, ten minutes; writes docs/reliability.md
+	rm -rf build/faults
+	SLOTWAY_FAULTS=full SLOTWAY_FAULTS_RESULTS=build/faults $(BIN)/python -m pytest -q -rs tests/faults
+	$(BIN)/python tools/make_reliability_page.py build/faults
 
 soak: $(VENV)/.built            ## a million commands and flat memory, more with SLOTWAY_SOAK_COMMANDS
 	$(BIN)/python -m pytest -q -s tests/live/test_soak.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 
 import trio
@@ -9,6 +10,7 @@ from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
 
 from proxy.cluster.slots import SLOT_COUNT, key_slot
+from proxy.cluster.topology import Topology
 from proxy.resp.encode import encode_command
 
 
@@ -197,3 +199,23 @@ async def test_a_cluster_is_found_again_through_its_seeds(cluster: FakeCluster) 
 
         assert await client.call("SET", "key", 2) == b"+OK\r\n"
         assert other.store == {b"key": b"2"}
+
+
+async def test_maps_that_come_and_go_leave_no_memory_behind(cluster: FakeCluster) -> None:
+    # A thousand ranges: the servers' description is long, and another one each time.
+    async with serve(cluster, cluster={"refresh_min_interval_s": 0.001}) as served:
+        client = await served.connect()
+        held: list[int] = []
+        for turn in range(20):
+            first, second, *_ = cluster.nodes
+            cluster.owners = [
+                (first, second)[(slot // 16 + turn) % 2] for slot in range(SLOT_COUNT)
+            ]
+            refreshes = served.proxy.watcher.refreshes
+            served.proxy.watcher.suspect()
+            await until(partial(has_refreshed_since, served, refreshes))
+            assert await client.call("SET", "key", "v") == b"+OK\r\n"
+            gc.collect()
+            held.append(sum(isinstance(each, Topology) for each in gc.get_objects()))
+
+        assert max(held[10:]) <= held[1]

@@ -26,7 +26,7 @@ from proxy.embedded import (
 )
 
 IS_FULL = os.environ.get("SLOTWAY_FAULTS") == "full"
-TURNS = 60 if IS_FULL else 10
+TURNS = 40 if IS_FULL else 10
 RESULTS = os.environ.get("SLOTWAY_FAULTS_RESULTS")
 
 Try = Callable[..., None]
@@ -77,7 +77,7 @@ def try_fault(engine: str, cluster: EmbeddedCluster) -> Iterator[Try]:
             front = stack.enter_context(
                 front or ProxyProcess(cluster.addresses, settings=fault.proxy)
             )
-            outcome = Trial(fault, cluster, front, TURNS, is_exact=IS_FULL).run()
+            outcome = Trial(fault, cluster, front, TURNS).run()
             if RESULTS:
                 save_outcome(Path(RESULTS), fault.name, engine, outcome)
             assert shortcomings(fault, outcome) == []

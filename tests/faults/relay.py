@@ -8,7 +8,10 @@ standard input, and each is answered with ``done`` on standard output:
 - ``stall PORT``: nothing passes any more, and nobody is told: a partition without a reset;
 - ``reset PORT``: all connections end at once with a reset, and new ones begin;
 - ``split PORT``: every byte comes by itself;
-- ``heal PORT``: as at the beginning. What was held back passes.
+- ``refuse PORT``: all connections end, and whatever is asked over new ones is answered READONLY,
+  as by a primary that has become a replica and of which nobody has told us;
+- ``heal PORT``: as at the beginning. What was held back passes;
+  refused connections end.
 
 ``python relay.py LISTENED:NODE ...`` (ports of 127.0.0.1).
 """
@@ -18,11 +21,15 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import hiredis
 import trio
 
 READ_BYTES = 1 << 16
+READONLY = b"-READONLY You can't write against a read only replica.\r\n"
+NOT_YET = object()
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: no goodbye
 
 
@@ -32,14 +39,24 @@ class Gate:
 
     delay_s: float = 0.0
     is_split: bool = False
+    is_refusing: bool = False
     is_open: trio.Event = field(default_factory=trio.Event)
     streams: set[trio.SocketStream] = field(default_factory=set)
+    """The proxy's side of each connection; that to the node ends with it."""
 
     def heal(self) -> None:
         """Let everything pass."""
         self.delay_s = 0.0
         self.is_split = False
         self.is_open.set()
+        if self.is_refusing:
+            self.is_refusing = False
+            self.reset()
+
+    def refuse(self) -> None:
+        """Let nothing pass, and say READONLY for the node."""
+        self.is_refusing = True
+        self.reset()
 
     def stall(self) -> None:
         """Let nothing pass."""
@@ -56,21 +73,36 @@ class Gate:
 async def serve(gate: Gate, listener: trio.SocketListener, node: int) -> None:
     """Connect every client of one port with its node."""
 
+    async def serve_one(client: trio.SocketStream) -> None:
+        gate.streams.add(client)
+        try:
+            async with client:
+                if gate.is_refusing:
+                    await say_readonly(client)
+                else:
+                    await connect(client)
+        except OSError:
+            return  # the node is down: the client's connection ends
+        finally:
+            gate.streams.discard(client)
+
     async def connect(client: trio.SocketStream) -> None:
         server = await trio.open_tcp_stream("127.0.0.1", node)
-        gate.streams |= {client, server}
-        async with client, server, trio.open_nursery() as nursery:
+        async with server, trio.open_nursery() as nursery:
             nursery.start_soon(pass_on, gate, client, server, nursery.cancel_scope)
             nursery.start_soon(pass_on, gate, server, client, nursery.cancel_scope)
-        gate.streams -= {client, server}
 
-    async def connect_or_not(client: trio.SocketStream) -> None:
-        try:
-            await connect(client)
-        except OSError:
-            await client.aclose()
+    await trio.serve_listeners(serve_one, [listener])
 
-    await trio.serve_listeners(connect_or_not, [listener])
+
+async def say_readonly(client: trio.SocketStream) -> None:
+    """Answer every request as a replica answers writes."""
+    reader = hiredis.Reader(notEnoughData=NOT_YET)
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        async for data in client:
+            reader.feed(data)
+            while reader.gets() is not NOT_YET:
+                await client.send_all(READONLY)
 
 
 async def pass_on(

@@ -11,7 +11,7 @@ from trial import Fault
 
 pytestmark = pytest.mark.live
 
-SHORT_ENGINE = "redis"
+SHORT_ENGINE = "valkey"
 
 FAULTS = [
     Fault("4,000 slots move with MIGRATE", resharded("classic")),

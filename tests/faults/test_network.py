@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from error_kinds import HARMLESS, LOST
-from injections.network import Injection, delayed, parted, reset_again_and_again, split_into_bytes
+from injections.network import (
+    Injection,
+    delayed,
+    demoted,
+    parted,
+    reset_again_and_again,
+    split_into_bytes,
+)
 from relayed import Relay
 from trial import Fault
 
@@ -28,6 +35,7 @@ FAULTS: dict[str, tuple[Callable[[Relay], Injection], frozenset[str], bool]] = {
     "resets between proxy and node": (reset_again_and_again, LOST, False),
     "a delay of 50 ms each way": (lambda relay: delayed(relay, 0.05), HARMLESS, False),
     "every byte by itself": (split_into_bytes, HARMLESS, False),
+    "READONLY": (demoted, LOST, True),
     "a partition between proxy and node": (parted, LOST, True),
 }
 

@@ -12,7 +12,7 @@ from trial import Fault
 
 pytestmark = pytest.mark.live
 
-SHORT_ENGINE = "valkey"
+SHORT_ENGINE = "redis"
 
 FAULTS = [
     Fault(

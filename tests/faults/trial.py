@@ -132,7 +132,6 @@ class Outcome:
     """The same without a proxy, or how long the fault was."""
     growth: Level
     """What the proxy holds more than before."""
-    allowed_descriptors: int
 
 
 @dataclass
@@ -141,14 +140,12 @@ class Trial:
 
     Attributes:
         turns: How many batches each client gets answered before, during and after the fault.
-        is_exact: Wait until the proxy has let go of connections that it only keeps for a while.
     """
 
     fault: Fault
     cluster: EmbeddedCluster
     proxy: ProxyProcess
     turns: int
-    is_exact: bool = False
 
     def run(self) -> Outcome:
         """Try it, and leave the cluster whole.
@@ -188,14 +185,8 @@ class Trial:
             calm_during_s=_longest(crowd.calm, from_s, until_s),
             outage_s=observer.through.gap_s(from_s),
             own_outage_s=own_s,
-            allowed_descriptors=self._allowed_descriptors,
-            growth=growth_since(before, self.proxy, self._allowed_descriptors),
+            growth=growth_since(before, self.proxy, self.cluster.nodes),
         )
-
-    @property
-    def _allowed_descriptors(self) -> int:
-        """How many more there may be: the proxy keeps a private connection to a node for 20 s."""
-        return 0 if self.is_exact else len(self.cluster.nodes)
 
     def _addresses(self) -> list[Address]:
         return [node.address for node in self.cluster.nodes]
@@ -211,7 +202,7 @@ def shortcomings(fault: Fault, outcome: Outcome) -> list[str]:
     Nothing is compared with a time of ours: a machine that is slow is slow for the cluster too.
     """
     found = [str(finding) for finding in outcome.verdict.findings[:FINDINGS_SHOWN]]
-    if outcome.growth.descriptors > outcome.allowed_descriptors:
+    if outcome.growth.descriptors > 0:
         found.append(f"{outcome.growth.descriptors} descriptors are left open")
     if outcome.growth.resident_bytes > GROWTH_LIMIT_BYTES:
         found.append(f"{outcome.growth.resident_bytes} bytes of memory are left")

@@ -67,3 +67,20 @@ def parted(relay: Relay) -> Injection:
         relay.tell("heal", scene.victim.address)
 
     return inject
+
+
+def demoted(relay: Relay) -> Injection:
+    """Return the fault of a primary that says READONLY, while the map still calls it one."""
+
+    @contextmanager
+    def inject(scene: Scene) -> Iterator[None]:
+        with scene.cutting():
+            relay.tell("refuse", scene.victim.address)
+            wait_for(
+                lambda: scene.crowd.single.waiting_s > PARTED_S, FAULT_DEADLINE_S, "clients to wait"
+            )
+        yield
+        with scene.cutting():
+            relay.tell("heal", scene.victim.address)
+
+    return inject
