@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from results import save_outcome
-from trial import Fault, Trial, shortcomings
+from trial import Fault, Trial, heal, shortcomings
 
 from proxy.embedded import (
     ENGINES,
@@ -73,6 +73,7 @@ def try_fault(engine: str, cluster: EmbeddedCluster) -> Iterator[Try]:
     with ExitStack() as stack:
 
         def attempt(fault: Fault, front: ProxyProcess | None = None) -> None:
+            heal(cluster)  # if the trial before ended halfway
             cluster.flush()
             front = stack.enter_context(
                 front or ProxyProcess(cluster.addresses, settings=fault.proxy)

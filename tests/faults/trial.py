@@ -79,13 +79,18 @@ class Scene:
         )
 
     def heal(self) -> None:
-        """Bring back what is dead or hangs, and wait until all agree and have everything."""
-        for node in self.cluster.nodes:
-            node.thaw()
-            if not node.has_process:
-                node.start()
-        self.cluster.wait_until_agreed(FAULT_DEADLINE_S)
-        self.cluster.wait_until_in_sync(FAULT_DEADLINE_S)
+        """Make the cluster whole again."""
+        heal(self.cluster)
+
+
+def heal(cluster: EmbeddedCluster) -> None:
+    """Bring back what is dead or hangs, and wait until all agree and have everything."""
+    for node in cluster.nodes:
+        node.thaw()
+        if not node.has_process:
+            node.start()
+    cluster.wait_until_agreed(FAULT_DEADLINE_S)
+    cluster.wait_until_in_sync(FAULT_DEADLINE_S)
 
 
 Injection = Callable[[Scene], AbstractContextManager[None]]

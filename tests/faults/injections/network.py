@@ -12,6 +12,7 @@ from proxy.embedded import wait_for
 
 Injection = Callable[[Scene], AbstractContextManager[None]]
 RESETS = 5
+DELAY_S = 0.01
 PARTED_S = 2.0
 
 
@@ -20,11 +21,14 @@ def reset_again_and_again(relay: Relay) -> Injection:
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
+        # A little far away, so that something is on its way whenever they end.
+        relay.tell("delay", scene.victim.address, DELAY_S)
         for _ in range(RESETS):
             with scene.cutting():
                 relay.tell("reset", scene.victim.address)
             scene.crowd.wait_for_progress(2)
         yield
+        relay.tell("heal", scene.victim.address)
 
     return inject
 

@@ -56,6 +56,7 @@ class Client(ABC):
     """One client: ``run`` is the body of its thread; ``turns`` may be read meanwhile."""
 
     resp = 2
+    pause_s = PAUSE_S
 
     def __init__(self, address: Address, name: str, slots: Container[int]) -> None:
         self.log = ClientLog(name, slots)
@@ -104,7 +105,7 @@ class Client(ABC):
                 if stopping.is_set():
                     break
                 self.exchange(batch)
-                stopping.wait(PAUSE_S)
+                stopping.wait(self.pause_s)
             try:
                 rest.wait(2 * ANSWER_DEADLINE_S)
             except threading.BrokenBarrierError:

@@ -41,6 +41,7 @@ class Crowd:
             calm: All other slots; none if every shard breaks.
         """
         deep = Pipeliner(address, "deep", hurt, depth=25)
+        deep.pause_s = 0.002  # so that something is on its way whenever the fault comes
         self.single = Pipeliner(address, "single", hurt)
         producer = Producer(address, "make", hurt)
         publisher = Publisher(address, "say", hurt)
