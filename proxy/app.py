@@ -265,6 +265,7 @@ class Proxy:
         self.pulse.map_read(topology)
         self.breakers.map_read(topology)
         self.pools.retire(topology)
+        self.blocking.successions.map_read(topology)
         self.functions.note_map(topology)
         self.observatory.chronicle.map_read(topology)
 

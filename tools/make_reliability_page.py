@@ -22,9 +22,11 @@ END = "<!-- faults: end -->"
 
 HEAD = (
     "| fault | server | requests | errors | wrong | lost | doubled | stuck | longest wait |"
-    " wait elsewhere | no service | of it the cluster's |\n"
+    " wait elsewhere | no service | needed anyway |\n"
     "|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
+
+SECONDS = ("longest_wait_s", "calm_wait_s", "outage_s", "own_outage_s")
 
 Row = Mapping[str, object]
 
@@ -75,8 +77,7 @@ def line(row: Row) -> str:
         f"{row['lost']}{explained}",
         str(row["doubled"]),
         str(row["stuck"]),
-        *(f"{row[name]} s" for name in ("longest_wait_s", "calm_wait_s")),
-        *(f"{row[name]} s" for name in ("outage_s", "own_outage_s")),
+        *(f"{row[name]:.2f} s" for name in SECONDS),
     ]
     return f"| {' | '.join(cells)} |"
 

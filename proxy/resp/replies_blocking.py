@@ -23,6 +23,18 @@ def unreachable_at_timeout(command: bytes, slot: int) -> bytes:
     )
 
 
+def acknowledgement_doubtful(command: bytes, node: str) -> bytes:
+    """A replica took over after the client's last WAIT or WAITAOF, or after it connected.
+
+    It may lack writes that its primary had acknowledged: read what must be there. The
+    next WAIT speaks again of what was written after this one.
+    """
+    return error(
+        b"IOERR a replica has taken the place of %b since this client connected or last sent '%b'; "
+        b"whether it has the writes before is unknown" % (node.encode(), command)
+    )
+
+
 def acknowledgement_lost(command: bytes, node: str) -> bytes:
     """A primary was lost while WAIT or WAITAOF asked it what its replicas have.
 

@@ -28,6 +28,7 @@ from proxy.control.nodes import Nodes
 from proxy.control.plane import ControlPlane
 from proxy.control.pools import LaneKey, Pools, key_of
 from proxy.control.routes import Routes
+from proxy.control.successions import Successions
 from proxy.control.watch import Watcher
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
@@ -72,6 +73,7 @@ class Blocking:
         returned: Elements popped for clients that were gone, and put back.
         lost: Those that could not be put back.
         attempts_open: Pops that were given up and may still bring something.
+        successions: When replicas took over, for those who ask what their writes have come to.
         margin_s: How long after its own time a blocking command waits for the server's nil.
     """
 
@@ -89,6 +91,7 @@ class Blocking:
         self.lost = 0
         self.attempts_open = 0
         self.margin_s = 0.5
+        self.successions = Successions()
         self.engine = engine
         self.pools = pools
         self.news = KeyNews(

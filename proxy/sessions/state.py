@@ -40,6 +40,8 @@ class ClientState:
     """CLIENT SETINFO LIB-VER; survives RESET."""
     wait: Wait | None = None
     """The blocking command that it waits for."""
+    waited_s: float = 0.0
+    """When its last WAIT or WAITAOF began; monotonic seconds, 0: never."""
     database: int = 0
     """SELECT; the lane has it too."""
     tracking: Tracking | None = None

@@ -14,6 +14,9 @@ WAITAOF: what is on a disk INFO does not tell, so the server's own WAITAOF is as
 answers for what its own connection wrote; so a key of a random name is set and deleted
 in one transaction before, which nobody sees but who listens to keyspace events.
 
+A replica that took over need not have what its primary acknowledged, and its own replicas have
+what it has. So whoever asks for the first time since is told that nobody knows.
+
 Arguments that are no numbers go to a server, for its words.
 
 Cost: INFO on each primary; while it waits, a private connection to each that lags, and
@@ -24,6 +27,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -221,7 +225,10 @@ async def _begin(
     wait = AckWait(
         desk.pools, desk.nodes, name=name, wanted=wanted, time_ms=time_ms, taken_at=taken_at
     )
-    return await desk.blocking.attend(client, name, args, wait)
+    before_s, client.state.waited_s = client.state.waited_s, time.monotonic()
+    frame = await desk.blocking.attend(client, name, args, wait)
+    gone = desk.blocking.successions.since(before_s or client.created_s)
+    return frame if gone is None else say.acknowledgement_doubtful(name, str(gone))
 
 
 COMMANDS = frozenset({b"wait", b"waitaof"})

@@ -25,7 +25,10 @@ _SAMPLES = {
     READ_LOST: (replies.lost_read(NODE), replies.no_reply_to_read(NODE, 20.0)),
     OVERTAKEN: (replies.overtaken(NODE),),
     POP_IN_VAIN: (replies_blocking.unreachable_at_timeout(b"blpop", 1),),
-    WAIT_LOST: (replies_blocking.acknowledgement_lost(b"wait", NODE),),
+    WAIT_LOST: (
+        replies_blocking.acknowledgement_lost(b"wait", NODE),
+        replies_blocking.acknowledgement_doubtful(b"wait", NODE),
+    ),
     NEVER_SENT: (
         replies.never_sent(1, 20.0),
         replies.never_sent(None, 20.0),

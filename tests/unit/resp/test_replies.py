@@ -164,6 +164,11 @@ OURS = {
         b"IOERR",
         [NODE.encode(), b"'wait'", b"is unknown"],
     ),
+    "replicas not to be counted": (
+        replies_blocking.acknowledgement_doubtful(b"wait", NODE),
+        b"IOERR",
+        [NODE.encode(), b"'wait'", b"is unknown"],
+    ),
     "session": (replies.needs_session(b"multi"), b"ERR", [b"'multi'"]),
     "denied": (replies.denied(b"shutdown"), b"NOPERM", [b"'shutdown'", b"commands.deny"]),
     "never sent": (
