@@ -103,7 +103,7 @@ class Desk(LocalDesk):
         subscription_limit: int,
     ) -> None:
         self.hub = hub
-        self.monitors = Monitors(engine, hub.slow)
+        self.monitors = Monitors(engine, hub.slow, lambda client: self.guards.was_refused(client))
         self.subscription_limit = subscription_limit
         self.across = across
         self.blocking = blocking

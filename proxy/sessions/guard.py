@@ -74,6 +74,8 @@ class Guards:
         self.rules: tuple[GuardRule, ...] = ()
         self._engine = engine
         self._now_s = now_s
+        # Client, and the number of its request that was refused last.
+        self._refused: tuple[int, int] | None = None
         # By client: the digest of the request that the hot road has just turned aside.
         self._turned_aside: tuple[int, bytes] | None = None
 
@@ -132,12 +134,12 @@ class Guards:
         if action is Guard.ALLOW:
             return None
         if action is Guard.DENY:
-            self._engine.meter.note_limit("guard")
+            self._note_refusal(client)
             return say.guard_denies(command.name, user)
         digest = self._take_digest(client, args)
         if self._has_passed(client, digest):
             return None
-        self._engine.meter.note_limit("guard")
+        self._note_refusal(client)
         if in_session:
             return say.guard_wants_confirmation_before(command.name)
         code = secrets.token_hex(CODE_BYTES).encode()
@@ -157,6 +159,14 @@ class Guards:
         waiting.is_given = True
         waiting.ends_s = self._now_s() + PASSES_S
         return replies.OK
+
+    def was_refused(self, client: Client) -> bool:
+        """Return whether the client's last request was refused here; no newer one has come."""
+        return self._refused == (client.id, client.commands)
+
+    def _note_refusal(self, client: Client) -> None:
+        self._engine.meter.note_limit("guard")
+        self._refused = (client.id, client.commands)
 
     def _has_passed(self, client: Client, digest: bytes) -> bool:
         found = client.state.confirmation

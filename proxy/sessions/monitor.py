@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.commands.secrets import hide_secrets
@@ -90,9 +90,16 @@ class _Queued:
 
 
 class Monitors:
-    """The clients that monitor."""
+    """The clients that monitor.
 
-    def __init__(self, engine: Engine, slow: SlowReaders) -> None:
+    Args:
+        was_refused: Whether the settings' guards have just refused a client's last request.
+    """
+
+    def __init__(
+        self, engine: Engine, slow: SlowReaders, was_refused: Callable[[Client], bool]
+    ) -> None:
+        self._was_refused = was_refused
         self._engine = engine
         self._slow = slow
         self._clients: dict[Client, None] = {}
@@ -150,7 +157,7 @@ class Monitors:
             return False
         if client.is_gated and args[0].lower() not in BEFORE_AUTH:
             return False
-        return may_run(client, command)
+        return may_run(client, command) and not self._was_refused(client)
 
     def _write(self, client: Client, args: Sequence[bytes]) -> None:
         address = self._addresses.get(client)

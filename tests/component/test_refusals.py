@@ -94,6 +94,18 @@ async def test_what_was_refused_is_not_shown_to_who_monitors(cluster: FakeCluste
         assert (await monitor.read_reply()).endswith(b'"EXISTS" "%b"\r\n' % one)
 
 
+async def test_what_a_guard_refused_is_not_shown_either(cluster: FakeCluster) -> None:
+    guards = [{"commands": ["set", "flushall"], "action": "confirm"}]
+    async with serve(cluster, guard=guards) as served:
+        monitor, client = await served.connect(), await served.connect()
+        await monitor.call("MONITOR")
+
+        await client.send(b"SET a 1\r\nFLUSHALL\r\nGET a\r\n")
+        await client.read_replies(3)
+
+        assert (await monitor.read_reply()).endswith(b'"GET" "a"\r\n')
+
+
 async def test_the_width_of_what_cannot_be_split_and_of_transactions(cluster: FakeCluster) -> None:
     keys = [cluster.key_of(node) for node in cluster.nodes]
     async with serve(

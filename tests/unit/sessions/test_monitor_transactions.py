@@ -51,7 +51,7 @@ def engine() -> FakeEngine:
 
 @pytest.fixture
 def monitors(engine: FakeEngine) -> Monitors:
-    made = Monitors(engine, NobodyIsSlow())
+    made = Monitors(engine, NobodyIsSlow(), lambda client: False)
     made.join(MonitoredClient(id=1))
     return made
 
