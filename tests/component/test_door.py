@@ -163,6 +163,7 @@ async def test_who_leaves_before_the_header_is_whole_leaves_nothing(
                 client.vanish()
             else:
                 await client.close()
+            await all_is_quiet()
             other = await served.connect()
             await other.send(V1, b"PING\r\n")
             # It has the one place there is.

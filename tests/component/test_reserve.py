@@ -82,7 +82,9 @@ async def test_who_says_nothing_does_not_keep_the_place(full: Served) -> None:
 
 async def test_who_leaves_before_a_login_leaves_the_place(full: Served) -> None:
     for _ in range(3):
-        (await full.connect()).vanish()
+        client = await full.connect()
+        await until(lambda: len(full.engine.clients) == 2)
+        client.vanish()
         await until(lambda: len(full.engine.clients) == 1)
 
     assert await (await full.connect()).call("AUTH", "boss", "secret") == b"+OK\r\n"
