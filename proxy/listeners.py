@@ -43,11 +43,17 @@ def open_tls_listeners(
     """Return the sockets whose clients speak TLS: some of ``listeners``, or new ones.
 
     Raises:
-        ConfigError: One of them cannot be opened.
+        ConfigError: One of them cannot be opened, or there are only Unix sockets.
     """
     if tls.mode == "off":
         return []
     over_tcp = [listener for listener in listeners if listener.family != socket.AF_UNIX]
+    if not over_tcp:
+        raise ConfigError(
+            key="tls.mode",
+            given=f"{tls.mode!r} without a TCP port",
+            allowed='"off", or an address in listen.address: Unix sockets are without TLS',
+        )
     if tls.mode == "only":
         return over_tcp
     passed = [each for each in over_tcp if tls.port and each.getsockname()[1] == tls.port]

@@ -269,6 +269,26 @@ def test_a_file_that_changes_is_used_without_a_signal(
     wait_for(lambda: serial_of(proxy.port, papers.trusting()) != before, DEADLINE_S, "the new one")
 
 
+def test_a_handshake_comes_behind_a_proxy_protocol_header(
+    cluster: EmbeddedCluster,
+    make_proxy: Callable[..., ProxyProcess],
+    papers: Papers,
+    files: TlsFiles,
+) -> None:
+    with lease_ports(1) as lease:
+        port = lease.ports[0]
+        settings = to_clients(files) | {"tls.mode": "beside", "tls.port": str(port)}
+        settings |= {"listen.proxy_protocol": "required", "listen.proxy_protocol_from": "127.0.0.1"}
+        make_proxy(cluster.addresses, settings=settings)
+        with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as plain:
+            plain.sendall(b"PROXY TCP4 127.0.0.7 127.0.0.8 4711 6379\r\n")
+            with papers.trusting().wrap_socket(plain, server_hostname="localhost") as secured:
+                secured.sendall(b"CLIENT INFO\r\n")
+                told = secured.recv(4096)
+
+    assert b"addr=127.0.0.7:4711" in told
+
+
 def test_a_key_with_a_password(
     cluster: EmbeddedCluster, make_proxy: Callable[..., ProxyProcess], papers: Papers
 ) -> None:

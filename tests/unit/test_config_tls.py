@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from proxy.config import Settings
 from proxy.config.files import files_of
 from proxy.errors import ConfigError
 from proxy.life.certificates import Contexts
+from proxy.listeners import open_tls_listeners
 from proxy.sources import load_settings
 
 
@@ -62,3 +64,13 @@ def test_a_password_file_that_has_gone_is_told_without_its_words(tmp_path: Path)
 
     with pytest.raises(ConfigError, match=r"tls\.key_password_file"):
         settings.tls.files().read_password()
+
+
+@pytest.mark.parametrize("mode", ["only", "beside"])
+def test_tls_needs_a_tcp_port(mode: str) -> None:
+    """A Unix socket is plain: whoever asks for TLS there would believe to have it."""
+    tls = Settings().tls.model_copy(update={"mode": mode})
+    with socket.socket(socket.AF_UNIX) as unix, pytest.raises(ConfigError) as problem:
+        open_tls_listeners(Settings().listen, tls, [unix])
+
+    assert problem.value.key == "tls.mode"
