@@ -307,7 +307,11 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
             Panel(
                 "Memory",
-                ((level("process_resident_memory_bytes", "instance"), "{{instance}}"),),
+                (
+                    (level("process_resident_memory_bytes", "instance"), "{{instance}}"),
+                    (level("slotway_held_bytes", "instance"), "{{instance}}, held for clients"),
+                    (level("slotway_held_max_bytes"), "limit of that, 0: none"),
+                ),
                 "bytes",
             ),
             Panel(

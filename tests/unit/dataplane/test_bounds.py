@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -92,3 +93,21 @@ def test_a_long_queue_does_not_need_a_deep_stack_at_the_end() -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_stopped_client_sends_on_stays_in_its_socket(
+    board: Switchboard, client: FakeClient
+) -> None:
+    board.engine.in_flight_limit = 1
+    board.nodes[0].is_frozen = True
+    frames = encode_command(b"SET", NODE_0[0], b"x" * 1000) * 50
+
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while sent < 10_000_000:
+            sent += client.socket.send(frames)
+            board.settle()
+
+    assert client.seen.commands == 1
+    assert sent > 200_000
+    assert client.seen.query_buffer_bytes <= 128 * 1024
