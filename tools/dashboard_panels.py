@@ -239,6 +239,27 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Slots without a node",
                 ((f"16384 - {level('slotway_slots_covered', 'instance', 'min')}", "{{instance}}"),),
             ),
+            Panel(
+                "Nodes that answer health checks",
+                (
+                    (level("slotway_node_up", "node", "min"), "{{node}}"),
+                    (level("slotway_node_breaker_open", "node", "max"), "{{node}}, breaker open"),
+                ),
+            ),
+            Panel(
+                "Time of a health check",
+                ((level("slotway_node_ping_seconds", "node", "max"), "{{node}}"),),
+                "s",
+            ),
+            Panel(
+                "Missed health checks, breakers",
+                (
+                    (rate("slotway_node_missed_health_checks_total"), "missed"),
+                    (rate("slotway_breaker_openings_total"), "breakers opened"),
+                    (rate("slotway_spared_requests_total"), "answered by a breaker"),
+                ),
+                "ops",
+            ),
             Panel("Nodes by role", ((level("slotway_nodes", "role", "max"), "{{role}}"),)),
         ),
     ),

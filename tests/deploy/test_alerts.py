@@ -120,6 +120,7 @@ def test_every_metric_is_on_the_dashboard_or_left_out_for_a_reason() -> None:
         "slotway_lane_requests_total": "by node is more telling",
         "slotway_lanes_max": "an alert's matter",
         "slotway_lost_pieces_total": "lost connections are shown",
+        "slotway_node_health_checks_total": "the missed ones are shown",
         "slotway_node_input_bytes": "small unless somebody looks for it",
         "slotway_node_refusals_total": "shown by kind",
         "slotway_orphaned_pieces_total": "nothing is wrong with it",
