@@ -58,8 +58,30 @@ versions: $(VENV)/.built        ## what depends on the servers' versions, on Red
 	    tests/live/test_manage_*.py tests/live/test_slots.py tests/live/test_migration.py \
 	    tests/live/test_failover.py tests/live/test_command_table.py
 
-fuzz: $(VENV)/.built            ## the frame scanners, many more cases than in test
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q -o faulthandler_timeout=0 tests/unit/dataplane
+fuzz: $(VENV)/.built build/fuzz/.built ## new cases from hypothesis, then every target with coverage; FUZZ_CASES=, FUZZ_TARGETS=, FUZZ_SEED=
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q -o faulthandler_timeout=0 tests/unit/dataplane tests/fuzz
+	mkdir -p build/fuzz/artifacts
+	cd build/fuzz && for target in $(FUZZ_TARGETS); do \
+	    LD_PRELOAD="$$($(abspath $(BIN))/python -c 'import atheris; print(atheris.path())')/asan_with_fuzzer.so" \
+	    $(FUZZ_ENVIRONMENT) $(abspath $(BIN))/python tests/fuzz/run_fuzz.py $$target --cases $(FUZZ_CASES) \
+	        --seed $(FUZZ_SEED) --corpus corpus --artifacts artifacts || exit 1; done
+
+FUZZ_CASES   ?= 100000
+FUZZ_SEED    ?= 1
+FUZZ_TARGETS ?= requests replies keys clients nodes maps commands decoded lines written
+FUZZ_FLAGS   := -fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer -g -O1 -DCYTHON_USE_FREELISTS=0
+FUZZ_ENVIRONMENT := PYTHONPATH=. PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
+
+# clang's counters in the data plane's C, and ASan. It is a copy, for a test must not meet it.
+build/fuzz/.built: $(SOURCES) $(wildcard tests/fuzz/*.py tests/fuzz/corpus/*)
+	@command -v clang >/dev/null || { echo "make fuzz needs clang (Debian: clang)"; exit 1; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'slotway[fuzz]'
+	rm -rf build/fuzz/proxy build/fuzz/tests && mkdir -p build/fuzz
+	tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ \
+	    setup.py pyproject.toml README.md proxy tests | tar -xf - -C build/fuzz
+	cd build/fuzz && SLOTWAY_CFLAGS="$(FUZZ_FLAGS)" CC=clang \
+	    $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
+	touch $@
 
 # ASan must be loaded before Python; Python's own leaks are none of ours, and its
 # allocator would hide what goes wrong inside its pools, as Cython's free lists would.
@@ -68,14 +90,16 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 sanitize: $(VENV)/.built        ## the compiled data plane under ASan and UBSan (gcc), in build/sanitize
 	rm -rf build/sanitize && mkdir -p build/sanitize
-	tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ \
-	    setup.py pyproject.toml README.md proxy tests | tar -xf - -C build/sanitize
+	tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ --exclude=node_modules \
+	    . --exclude=./build --exclude=./$(VENV) --exclude=./.git | tar -xf - -C build/sanitize
 	cd build/sanitize && SLOTWAY_CFLAGS="$(SANITIZE)" CC=gcc \
 	    $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
 	cd build/sanitize && \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-	    $(abspath $(BIN))/python -m pytest -q tests/unit/dataplane tests/component
+	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=. \
+	    $(abspath $(BIN))/python -m pytest -q $(SANITIZED)
+
+SANITIZED ?= tests/unit tests/component tests/fuzz
 
 compare: $(VENV)/.built         ## side by side with nutcracker and Envoy (Debian: nutcracker, redis-tools)
 	$(BIN)/python loadtest/compare.py
