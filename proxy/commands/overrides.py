@@ -200,8 +200,16 @@ OVERRIDES: tuple[Override, ...] = (
     # Any one server
     Override(
         reason="Flagged admin, but harmless, and one node is enough: they are configured alike.",
-        names=(b"config|get", b"module|list"),
+        names=(b"module|list",),
         road=Road.FORWARD,
+        only_reads=True,
+    ),
+    Override(
+        reason="One node is enough: they are configured alike. Their passwords are left out.",
+        names=(b"config|get",),
+        road=Road.FAN_OUT,
+        request_policy=b"special",
+        merge=Merge.SPECIAL,
         only_reads=True,
     ),
     Override(

@@ -41,6 +41,7 @@ from proxy.control.reports import (
     newest_entries,
     security_entries,
     texts,
+    without_passwords,
 )
 from proxy.control.scan import scan
 from proxy.errors import BackendProtocolError, BackendUnavailable
@@ -146,6 +147,11 @@ async def _one_node(question: Question) -> bytes:
     return failure_of(question.spec.name, answers, patience) or answers[0].frames[0]
 
 
+async def _settings(question: Question) -> bytes:
+    """Answer CONFIG GET: the nodes' passwords are the proxy's, and no client's to read."""
+    return without_passwords(await _one_node(question))
+
+
 def _special(merge: Callable[[list[bytes]], bytes]) -> Callable[[Question], Awaitable[bytes]]:
     """Return the answer of a command that is asked by its policy and has its own merge."""
 
@@ -235,6 +241,7 @@ _SPECIAL: dict[bytes, Callable[[Question], Awaitable[bytes]]] = {
     b"dbsize": lambda question: keyspace.dbsize(nodes=question.nodes),
     b"randomkey": lambda question: keyspace.random_key(resp=question.resp, nodes=question.nodes),
     b"info": _info,
+    b"config|get": _settings,
     b"function|stats": _special(running_or_first),
     b"acl|log": _security_log,
     b"slowlog|get": _log_entries,

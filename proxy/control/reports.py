@@ -15,11 +15,22 @@ from collections.abc import Mapping, Sequence
 from proxy.control.merges import CannotMerge
 from proxy.dataplane.frames import split_array
 from proxy.errors import BackendProtocolError
-from proxy.resp.decode import Value, decode
+from proxy.resp.decode import Value, decode, is_error
 from proxy.resp.encode import array, bulk, integer, map_frame, verbatim
 
 NODE_BITS = 16
 """Of an entry's number in the merged SLOWLOG: its node's; those above are the node's own."""
+
+PASSWORDS = frozenset(
+    {
+        b"requirepass",
+        b"masterauth",
+        b"primaryauth",
+        b"tls-key-file-pass",
+        b"tls-client-key-file-pass",
+    }
+)
+"""Settings of servers that CONFIG GET would show."""
 
 _HISTORY_LENGTH = 160  # what a server keeps of an event
 
@@ -181,6 +192,17 @@ def _text(frame: bytes) -> bytes:
     if not isinstance(value, bytes):
         raise CannotMerge
     return value
+
+
+def without_passwords(frame: bytes) -> bytes:
+    """Return an answer to CONFIG GET with nothing in the place of each password."""
+    if is_error(frame):
+        return frame
+    items = split_array(frame) or []
+    for place in range(0, len(items) - 1, 2):
+        if decode(items[place]) in PASSWORDS:
+            items[place + 1] = bulk(b"")
+    return frame.partition(b"\r\n")[0] + b"\r\n" + b"".join(items)
 
 
 def encode(value: Value, resp: int) -> bytes:

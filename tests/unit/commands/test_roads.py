@@ -64,7 +64,7 @@ def unknown_keys() -> list[object]:
 ROADS = {
     Road.FORWARD: {
         b"get eval evalsha_ro fcall xread xreadgroup sort sort_ro georadius zunionstore object|freq"
-        b" memory|usage xinfo|stream xgroup|create msetnx publish spublish config|get object|help"
+        b" memory|usage xinfo|stream xgroup|create msetnx publish spublish object|help"
         b" function|dump acl|cat module|list pfmerge rename lcs bitop"
         b" config object xinfo": (b"", Merge.NONE),
     },
@@ -74,6 +74,7 @@ ROADS = {
         b"mset": (b"multi_shard", Merge.ALL_OK),
     },
     Road.FAN_OUT: {
+        b"config|get": (b"special", Merge.SPECIAL),
         b"dbsize": (b"all_shards", Merge.SUM),
         b"keys": (b"all_shards", Merge.ARRAY),
         b"flushall flushdb function|load function|delete function|flush function|restore"

@@ -12,6 +12,7 @@ from proxy.control.reports import (
     memory_stats,
     newest_entries,
     texts,
+    without_passwords,
 )
 from proxy.resp.decode import decode
 from proxy.resp.encode import array, bulk, integer, map_frame
@@ -136,3 +137,15 @@ def test_what_is_something_else_is_not_guessed(merge: object) -> None:
     assert callable(merge)
     with pytest.raises(CannotMerge):
         merge([integer(1)])
+
+
+@pytest.mark.parametrize("resp", [2, 3])
+def test_passwords_are_left_out_of_the_settings(resp: int) -> None:
+    told = [(b"port", b"1"), (b"requirepass", b"hush"), (b"masterauth", b"hush")]
+    frame = map_frame([(bulk(name), bulk(value)) for name, value in told], resp)
+
+    shown = without_passwords(frame)
+
+    told = [(b"port", b"1"), (b"requirepass", b""), (b"masterauth", b"")]
+    assert shown == map_frame([(bulk(name), bulk(value)) for name, value in told], resp)
+    assert without_passwords(b"-NOPERM no\r\n") == b"-NOPERM no\r\n"
