@@ -92,7 +92,7 @@ def test_a_client_that_a_session_has_waits_instead(board: Switchboard, client: F
 def test_who_is_slowed_goes_on_when_its_allowance_has_grown(
     board: Switchboard, client: FakeClient
 ) -> None:
-    hold_to(board, Allowance(100, 0, 0.02), client)
+    hold_to(board, Allowance(10, 0, 0.2), client)
 
     client.send(GET * 5)
     board.settle()
@@ -101,7 +101,7 @@ def test_who_is_slowed_goes_on_when_its_allowance_has_grown(
     assert board.engine.is_busy
     settle_until(board, lambda: len(board.nodes[1].requests) == 5)
 
-    assert at_once == 2
+    assert 2 <= at_once < 5
     assert stopped_by == ("its rate",)
     assert client.read() == b"+OK\r\n" * 5
 
@@ -122,14 +122,14 @@ def test_who_comes_later_does_not_overtake(board: Switchboard) -> None:
     first, second = board.client(), board.client()
     allowance = Allowance(50, 0, 0.02)
     hold_to(board, allowance, first, second)
-    first.send(GET * 2)
+    first.send(GET * 3)
     board.settle()
-    assert first.seen.commands == 1
 
-    second.send(GET)
+    second.send(encode_command(b"GET", NODE_1[1]))
     settle_until(board, lambda: second.seen.commands == 1)
 
-    assert first.seen.commands == 2
+    asked = [key for _, key in board.nodes[1].requests]
+    assert asked.index(NODE_1[1]) > 1  # two of the three were before it
 
 
 def test_without_its_allowance_a_client_goes_on_at_once(
