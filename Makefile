@@ -91,13 +91,13 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 sanitize: $(VENV)/.built        ## the compiled data plane under ASan and UBSan (gcc), in build/sanitize
 	rm -rf build/sanitize && mkdir -p build/sanitize
 	tar -cf - --exclude='*.so' --exclude='*.c' --exclude=__pycache__ --exclude=node_modules \
-	    . --exclude=./build --exclude=./$(VENV) --exclude=./.git | tar -xf - -C build/sanitize
+	    --exclude=./build --exclude=./$(VENV) --exclude=./.git . | tar -xf - -C build/sanitize
 	cd build/sanitize && SLOTWAY_CFLAGS="$(SANITIZE)" CC=gcc \
 	    $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
 	cd build/sanitize && \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=. \
-	    $(abspath $(BIN))/python -m pytest -q $(SANITIZED)
+	    $(abspath $(BIN))/python -m pytest -q -o faulthandler_timeout=0 $(SANITIZED)
 
 SANITIZED ?= tests/unit tests/component tests/fuzz
 
