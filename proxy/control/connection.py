@@ -211,7 +211,7 @@ class NodeConnection:
                 received += len(data)
                 if received > ANSWERS_LIMIT_BYTES:
                     raise BackendProtocolError(f"{self.address} does not end its answer")
-                replies += map(decode, self._replies.feed(bytes(data)))
+                replies += map(decode, self._cut(bytes(data)))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as problem:
             if alert := self._alert():
                 raise self._without_tls(alert, sent=True) from None
@@ -224,6 +224,15 @@ class NodeConnection:
         if len(replies) > len(commands):
             raise BackendProtocolError(f"{self.address} says more than it was asked")
         return replies
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        """Return the whole replies that have come by now."""
+        try:
+            return self._replies.feed(data)
+        except BackendProtocolError as problem:
+            raise BackendProtocolError(
+                f"{self.address} sent what is not a reply: {problem}"
+            ) from None
 
     def detach(self) -> tuple[int, Cipher | None]:
         """Give up the socket and return its descriptor and its TLS; the caller closes it."""
