@@ -12,14 +12,17 @@ from proxy.cli_cluster.desk import EXIT_PROBLEM, Desk, command
 from proxy.cluster.addresses import Address
 from proxy.errors import ConfigError
 from proxy.manage import (
+    MANNERS,
     Assumptions,
     Backup,
     Event,
     Grow,
     LoseHost,
     LoseNode,
+    Manner,
     Reshard,
     load_backup,
+    manner_of,
     parse_places,
     places_in_order,
     save_backup,
@@ -109,13 +112,17 @@ def register(app: typer.Typer) -> None:
         bytes_per_s: Annotated[
             float, typer.Option(min=1, help="What the network carries.")
         ] = GUESS.bytes_per_s,
+        manner: Annotated[
+            str,
+            typer.Option(help="classic, waiting (Valkey 8), atomic (Valkey 9); else the file's."),
+        ] = "",
         node_timeout: Annotated[
             float, typer.Option(min=0, help="Seconds; 0: as the file says, or 15.")
         ] = 0.0,
     ) -> None:
         """Play through growth, moves and losses on paper: slots, redirects, seconds. Asks no node.
 
-        The formulas are in docs/cluster.md; they are no measurements.
+        The formulas are in docs/cluster.md, and how near they came to real runs.
         """
         saved = load_backup(file) if file is not None else None
         shape = shape_of_backup(saved) if saved else shape_of_flags(shards, replicas, hosts)
@@ -125,6 +132,7 @@ def register(app: typer.Typer) -> None:
             key_bytes=key_bytes,
             keys_per_s=keys_per_s,
             bytes_per_s=bytes_per_s,
+            manner=_manner(manner, saved),
             node_timeout_s=node_timeout or _node_timeout_s(saved),
             full_coverage=_full_coverage(saved),
         )
@@ -151,6 +159,15 @@ def _at_new_places(saved: Backup, nodes: list[str] | None, places: list[str] | N
             allowed="addresses that are in the file",
         )
     return saved.at(found)
+
+
+def _manner(name: str, saved: Backup | None) -> Manner:
+    if name in MANNERS:
+        return MANNERS[name]
+    if name:
+        raise ConfigError(key="--manner", given=repr(name), allowed=", ".join(MANNERS))
+    servers = [(node.engine, node.version_pair) for node in saved.nodes] if saved else []
+    return manner_of(servers, may_be_atomic=True)
 
 
 def _node_timeout_s(saved: Backup | None) -> float:

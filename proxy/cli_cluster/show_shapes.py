@@ -32,7 +32,7 @@ def show_simulation(played: Simulation, console: Console) -> None:
     given = played.assumptions
     console.print(
         f"assumed: {given.requests_per_s:,.0f} requests/s, {given.keys:,} keys of "
-        f"{given.key_bytes:,.0f} bytes, {given.keys_per_s:,.0f} keys/s moved, "
+        f"{given.key_bytes:,.0f} bytes, {given.keys_per_s:,.0f} keys/s moved, {given.manner.name}, "
         f"cluster-node-timeout {given.node_timeout_s:g} s",
         soft_wrap=True,
     )
@@ -54,7 +54,7 @@ def _show_moves(moves: MoveForecast, console: Console) -> None:
             f"{size(moves.bytes)}, {moves.seconds:,.1f} s"
         ),
         (
-            f"the proxy follows about {moves.asks:,} ASK and at most {moves.moved_at_most:,} MOVED "
+            f"the proxy follows about {moves.asks:,} ASK, at most {moves.moved_at_most:,} MOVED "
             f"and reads the map at most {moves.refreshes_at_most:,} times; its clients see none"
         ),
         f"a client with a map of its own sees at most {moves.direct_moved_at_most:,} MOVED",

@@ -38,6 +38,7 @@ from proxy.manage.inspect import (
 )
 from proxy.manage.links import Login
 from proxy.manage.manager import ClusterManager
+from proxy.manage.manners import MANNERS, Manner, manner_of
 from proxy.manage.member_plan import AddPlan, FailoverPlan, RemovePlan, ReplicatePlan
 from proxy.manage.metrics import Figures, Metrics, NodeMetrics
 from proxy.manage.migrate_run import METHODS, MoveOptions, MoveOutcome, Stop
@@ -64,6 +65,7 @@ from proxy.manage.view import View
 from proxy.manage.words import counted
 
 __all__ = [
+    "MANNERS",
     "METHODS",
     "AddPlan",
     "Assumptions",
@@ -91,6 +93,7 @@ __all__ = [
     "LoseNode",
     "LossForecast",
     "ManageError",
+    "Manner",
     "Metrics",
     "Move",
     "MoveForecast",
@@ -128,6 +131,7 @@ __all__ = [
     "key_places",
     "load_backup",
     "load_moves",
+    "manner_of",
     "parse_places",
     "places_in_order",
     "read_backup",

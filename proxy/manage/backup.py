@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.cluster.slots import SLOT_COUNT, slot_text
+from proxy.manage.report import version_pair
 from proxy.manage.view import View
 
 SETTINGS = (
@@ -51,6 +52,11 @@ class BackupNode:
     """``redis`` or ``valkey``; empty if the node did not answer."""
     version: str
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def version_pair(self) -> tuple[int, int]:
+        """Major and minor version; zeros if it is not known."""
+        return version_pair(self.version)
 
 
 @dataclass(frozen=True, slots=True)

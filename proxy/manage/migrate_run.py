@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from proxy.manage.agreement import first_disagreement
 from proxy.manage.errors import CannotPlan, Interrupted
 from proxy.manage.links import Links
+from proxy.manage.manners import ATOMIC_SLOTS, CLASSIC_SLOTS
 from proxy.manage.migrate_atomic import (
     can_migrate_atomically,
     migrate_atomically,
@@ -31,7 +32,6 @@ from proxy.manage.patience import wait_until_none
 from proxy.manage.progress import OnProgress, Progress, ignore
 from proxy.manage.view import View
 
-CLASSIC_SLOTS, ATOMIC_SLOTS = 50, 500  # in one chunk: what a stop has to wait for
 WORKERS = 4
 LOOK_EVERY_S = 0.1  # how soon Ctrl-C is noticed
 METHODS = ("auto", "atomic", "classic")

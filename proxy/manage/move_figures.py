@@ -20,8 +20,9 @@ from proxy.cluster.slots import parse_slot_text, slot_text
 from proxy.manage.errors import ManageError
 from proxy.manage.links import Links
 from proxy.manage.loads import in_parts, slot_keys
+from proxy.manage.manners import manner_of
 from proxy.manage.migrate_keys import BIG_BYTES
-from proxy.manage.migrate_run import ATOMIC_SLOTS, CLASSIC_SLOTS, MoveOptions
+from proxy.manage.migrate_run import MoveOptions
 from proxy.manage.move_plan import Move
 from proxy.manage.report import Report
 from proxy.manage.view import View
@@ -29,9 +30,6 @@ from proxy.manage.view import View
 SAMPLE = 200
 SAMPLED_SLOTS = 50
 
-# Beside the copying, for each chunk; measured with three shards on the loopback interface, 2 cores.
-# Valkey from 8 answers a SETSLOT only when the replicas have it.
-CLASSIC_CHUNK_S, WAITING_CHUNK_S, ATOMIC_CHUNK_S = 0.025, 0.1, 0.12
 MIGRATE_PER_DUMP = 4.0  # DUMP, send, RESTORE, DEL; measured with values of 50 bytes
 
 
@@ -98,8 +96,12 @@ def figure_out(
         total_bytes += count * size
         seconds += count * dump_s * MIGRATE_PER_DUMP
     chosen = options or MoveOptions()
-    slots_at_once, chunk_s = _chunk(view, chosen)
-    seconds += chunk_s * sum(ceil(len(move.slots) / slots_at_once) for move in moves)
+    manner = manner_of(
+        ((report.engine, report.version_pair) for report in view.reports),
+        may_be_atomic=chosen.may_be_atomic,
+    )
+    chunks = sum(ceil(len(move.slots) / manner.slots_at_once) for move in moves)
+    seconds += chunks * manner.chunk_s
     if chosen.keys_per_s:
         seconds = max(seconds, sum(keys.values()) / chosen.keys_per_s)
     return MovePlan(
@@ -141,16 +143,6 @@ def load_moves(path: Path) -> tuple[Move, ...]:
         raise ManageError(f"{path}: {problem.strerror}") from None
     except (ValueError, KeyError, TypeError) as problem:
         raise ManageError(f"{path} is no plan of moves: {problem}") from None
-
-
-def _chunk(view: View, options: MoveOptions) -> tuple[int, float]:
-    """Return how many slots go at once, and what that costs beside the copying."""
-    oldest = min(
-        report.version_pair if report.engine == "valkey" else (0, 0) for report in view.reports
-    )
-    if oldest >= (9, 0) and options.may_be_atomic:
-        return ATOMIC_SLOTS, ATOMIC_CHUNK_S
-    return CLASSIC_SLOTS, WAITING_CHUNK_S if oldest >= (8, 0) else CLASSIC_CHUNK_S
 
 
 def _line(view: View, move: Move, keys: Mapping[int, int]) -> MoveLine:

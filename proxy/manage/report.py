@@ -96,8 +96,7 @@ class Report:
     @property
     def version_pair(self) -> tuple[int, int]:
         """Major and minor version; zeros if it does not say."""
-        found = re.match(r"(\d+)\.(\d+)", self.version)
-        return (int(found[1]), int(found[2])) if found else (0, 0)
+        return version_pair(self.version)
 
     @property
     def is_supported(self) -> bool:
@@ -133,6 +132,12 @@ class Report:
     def line_of(self, node_id: str) -> Line | None:
         """Return what it says about another node, None if it does not know it."""
         return next((line for line in self.lines if line.id == node_id), None)
+
+
+def version_pair(version: str) -> tuple[int, int]:
+    """Return major and minor version of ``9.1.2``; zeros if it is none."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def parse_report(address: Address, replies: Sequence[Reply], peer_host: str = "") -> Report:

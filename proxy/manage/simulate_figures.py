@@ -1,15 +1,17 @@
-"""What moves and losses cost: redirects, refreshes, seconds. Formulas, not measurements. Pure.
+"""What moves and losses cost: redirects, refreshes, seconds. Formulas, tried on real runs. Pure.
 
 Strategy: requests come at a steady rate R, evenly over 16384 slots and all keys, and every key
 exists. Then, with the classic way of moving, one chunk of 50 slots after another:
 
 - A move of M slots takes with it keys * M / 16384 keys. Seconds: keys / keys_per_s
-  + bytes / bytes_per_s + 0.025 s a chunk. Several roads at a time only make it shorter.
-- A slot is open as long as its chunk takes, T, and on the average half of its keys have left:
-  ASK = M * R / 16384 * T / 2. Atomic migration (Valkey 9) has none.
+  + bytes / bytes_per_s + what each chunk of slots costs (``manners``). Several roads at a time
+  only make it shorter.
+- While a chunk is copied, on the average half of its keys have left, and all of them until
+  the source has been told, a tenth of what the chunk costs: with C seconds of copying a chunk,
+  ASK = M * R / 16384 * (C / 2 + chunk_s / 10). Atomic migration (Valkey 9) has none.
 - When a chunk changes hands, requests come to the old owner until the proxy has read the map
-  anew, at most ``refresh_s`` later: MOVED <= M * R / 16384 * refresh_s. Refreshes: at most one
-  a chunk, and one each ``refresh_s``. The proxy follows all of these; its clients see none.
+  anew: MOVED = M * R / 16384 * refresh_s, or fewer. Refreshes: at most one a chunk, one each
+  0.1 s, and one that was due anyway. The proxy follows all of these; its clients see none.
 - A client with a map of its own sees at most one MOVED for each slot, M.
 - A lost primary is suspected cluster-node-timeout N after a ping that was not answered; that is
   sent up to N / 2 after the last answer. Its replica waits 0.5 to 1 s, then asks for votes:
@@ -28,11 +30,12 @@ from dataclasses import dataclass
 from math import ceil
 
 from proxy.cluster.slots import SLOT_COUNT
-from proxy.manage.migrate_run import CLASSIC_SLOTS
-from proxy.manage.move_figures import CLASSIC_CHUNK_S
+from proxy.manage.manners import ATOMIC, CLASSIC, Manner
 from proxy.manage.move_plan import Move
 from proxy.manage.survival import Verdict
 
+TOLD_SHARE = 0.1  # of a chunk's cost: from its last key to when its source knows that it is gone
+REFRESH_INTERVAL_S = 0.1  # cluster.refresh_min_interval_s
 ELECTION_LEAST_S, ELECTION_MOST_S = 0.5, 1.1  # cluster-spec: 500 ms, up to 500 more, the votes
 
 
@@ -45,16 +48,17 @@ class Assumptions:
     """In the whole cluster."""
     key_bytes: float = 100.0
     """Of a key with its value, as the servers serialize it."""
-    keys_per_s: float = 7_000.0
-    """Small keys moved by MIGRATE; measured with Redis 7.0.15 over loopback, 2 busy cores."""
+    keys_per_s: float = 20_000.0
+    """Small keys copied by MIGRATE; measured with Redis 7.0.15 over loopback, 2 busy cores."""
     bytes_per_s: float = 125_000_000.0
     """1 Gbit/s; assumed."""
     node_timeout_s: float = 15.0
     """cluster-node-timeout; 15 s is the servers' default."""
     request_timeout_s: float = 20.0
     """How long the proxy is patient: cluster.request_timeout_s."""
-    refresh_s: float = 0.1
-    """How soon it has read the map again: cluster.refresh_min_interval_s."""
+    refresh_s: float = 0.15
+    """How soon it has read the map again: cluster.refresh_min_interval_s, and the reading."""
+    manner: Manner = CLASSIC
     full_coverage: bool = True
     """cluster-require-full-coverage."""
 
@@ -98,20 +102,22 @@ class LossForecast:
 def forecast_moves(moves: Sequence[Move], given: Assumptions) -> MoveForecast:
     """Return what moves cost."""
     slots = sum(len(move.slots) for move in moves)
-    chunks = sum(ceil(len(move.slots) / CLASSIC_SLOTS) for move in moves)
+    chunks = sum(ceil(len(move.slots) / given.manner.slots_at_once) for move in moves)
     keys = given.keys * slots / SLOT_COUNT
     size = keys * given.key_bytes
-    seconds = keys / given.keys_per_s + size / given.bytes_per_s + chunks * CLASSIC_CHUNK_S
+    copying_s = keys / given.keys_per_s + size / given.bytes_per_s
+    seconds = copying_s + chunks * given.manner.chunk_s
     rate = slots * given.requests_per_s / SLOT_COUNT
+    astray_s = copying_s / (chunks or 1) / 2 + TOLD_SHARE * given.manner.chunk_s
     return MoveForecast(
         roads=len(moves),
         slots=slots,
         keys=round(keys),
         bytes=round(size),
         seconds=round(seconds, 1),
-        asks=round(rate * seconds / (chunks or 1) / 2),
+        asks=0 if given.manner == ATOMIC else round(rate * astray_s),
         moved_at_most=ceil(rate * given.refresh_s),
-        refreshes_at_most=min(chunks, ceil(seconds / given.refresh_s)),
+        refreshes_at_most=min(chunks, ceil(seconds / REFRESH_INTERVAL_S)) + 1,
         direct_moved_at_most=slots,
     )
 

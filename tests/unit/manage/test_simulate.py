@@ -92,8 +92,8 @@ def test_the_figures_of_a_move_follow_the_formulas() -> None:
     assert moves is not None
     assert (moves.slots, moves.keys, moves.bytes) == (100, 10_000, 10_000_000)
     assert moves.seconds == 20.1  # 10 s of keys, 10 s of bytes, 2 chunks
-    assert moves.asks == round(100 * 10.025 / 2)
-    assert (moves.moved_at_most, moves.refreshes_at_most) == (10, 2)
+    assert moves.asks == round(100 * (10 / 2 + 0.0025))
+    assert (moves.moved_at_most, moves.refreshes_at_most) == (15, 3)
     assert moves.direct_moved_at_most == 100
 
 
