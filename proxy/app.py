@@ -25,6 +25,7 @@ from proxy.control.plane import ControlPlane, RequestLimits
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
 from proxy.control.rates import RateBook
+from proxy.control.reads import Reads
 from proxy.control.routes import Routes
 from proxy.control.scripts import Bringer, ScriptBook
 from proxy.control.slow_readers import SlowReaders
@@ -125,6 +126,15 @@ class Proxy:
         self.pulse = Pulse(self.watcher)
         self.breakers = Breakers(engine=self.engine, routes=self.routes, pulse=self.pulse)
         self.pulse.on_life = self.breakers.heard
+        self.pools.reads = settings.reads.readers_of()
+        self.reads = Reads(
+            engine=self.engine,
+            pools=self.pools,
+            routes=self.routes,
+            pulse=self.pulse,
+            breakers=self.breakers,
+            topology=lambda: self.watcher.topology,
+        )
         self.tables = CommandTables(
             self.engine, self.watcher, denied=denied_by(settings), is_pinned=bool(settings.pin)
         )
@@ -215,6 +225,7 @@ class Proxy:
             rates=self.rates,
             guard=self.desk.guards.guard,
             is_confirmed=self.desk.guards.is_confirmed,
+            reads=self.reads,
         )
         self.tables.on_table = self._commands_changed
         self.tables.on_server = self.desk.note_server
@@ -264,6 +275,7 @@ class Proxy:
     def _map_read(self, topology: Topology) -> None:
         self.pulse.map_read(topology)
         self.breakers.map_read(topology)
+        self.reads.map_read(topology)
         self.pools.retire(topology)
         self.blocking.successions.map_read(topology)
         self.functions.note_map(topology)

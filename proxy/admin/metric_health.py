@@ -1,4 +1,4 @@
-"""The metrics of the nodes' health: checks, and breakers."""
+"""The metrics of the nodes' health: checks, breakers, and who answers reads."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def _open(scene: Scene) -> Reading:
     nodes = topology.nodes if topology else ()
     return [
         ((str(node.address),), int(breakers.opened_s(node.address) is not None)) for node in nodes
+    ]
+
+
+def _reads(scene: Scene) -> Reading:
+    topology = scene.of.watcher.topology
+    nodes = topology.nodes if topology and scene.of.reads.is_wanted else ()
+    return [
+        ((str(node.address),), int(bool(scene.of.reads.may_read(node.address))))
+        for node in nodes
+        if not node.is_primary
     ]
 
 
@@ -81,5 +91,26 @@ HEALTH: tuple[Row, ...] = (
         (),
         one(lambda scene: scene.of.engine.spared),
     ),
+    Row(
+        "slotway_replica_reads_allowed",
+        "gauge",
+        "Whether a replica may answer reads now; absent while the settings want none to.",
+        ("node",),
+        _reads,
+    ),
+    Row(
+        "slotway_hedges",
+        "counter",
+        "Late reads that another node was asked too.",
+        (),
+        one(lambda scene: scene.of.engine.hedges),
+    ),
+    Row(
+        "slotway_hedges_won",
+        "counter",
+        "Of those, how many the other node has answered.",
+        (),
+        one(lambda scene: scene.of.engine.hedges_won),
+    ),
 )
-"""Rows about health checks and breakers."""
+"""Rows about health checks, breakers, and who answers reads."""

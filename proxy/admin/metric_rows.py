@@ -16,6 +16,7 @@ from proxy.control.breaker import Breakers
 from proxy.control.hub import Hub
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
+from proxy.control.reads import Reads
 from proxy.control.routes import Routes
 from proxy.control.scripts import ScriptBook
 from proxy.control.watch import Watcher
@@ -39,6 +40,7 @@ class Gauged(Protocol):
     pools: Pools
     pulse: Pulse
     breakers: Breakers
+    reads: Reads
     routes: Routes
     watcher: Watcher
     hub: Hub

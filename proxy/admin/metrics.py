@@ -30,7 +30,7 @@ from proxy.admin.metric_nodes import NODES
 from proxy.admin.metric_rows import Gauged, LaneKind, Row, Scene
 from proxy.admin.metric_tls import TLS
 from proxy.admin.metric_traffic import TRAFFIC
-from proxy.control.pools import LaneKey, key_of
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.dataplane.histogram import Histogram
 from proxy.dataplane.lane import Lane
 from proxy.insight.views_answers import ReadinessView

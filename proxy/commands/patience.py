@@ -6,6 +6,7 @@ no new release. A command belongs to the first kind that fits.
 
 from __future__ import annotations
 
+from proxy.commands.kinds import CARRY_A_SCRIPT, NAME_A_SCRIPT
 from proxy.commands.spec import CommandSpec, Road
 
 PATIENCES: tuple[str, ...] = ("request", "read", "write", "script", "admin")
@@ -13,12 +14,10 @@ PATIENCES: tuple[str, ...] = ("request", "read", "write", "script", "admin")
 of several commands. Each has a setting, ``timeouts.read_s`` and so on; of the first it is
 ``cluster.request_timeout_s``, which also stands for every other that is not set."""
 
-RUN_SCRIPTS = frozenset({b"eval", b"eval_ro", b"evalsha", b"evalsha_ro", b"fcall", b"fcall_ro"})
-
 
 def patience_of(spec: CommandSpec) -> str:
     """Return the kind of a command, one of ``PATIENCES``."""
-    if spec.name in RUN_SCRIPTS:
+    if spec.name in CARRY_A_SCRIPT | NAME_A_SCRIPT:
         return "script"
     if b"admin" in spec.flags or spec.road is Road.FAN_OUT:
         return "admin"

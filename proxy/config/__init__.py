@@ -22,6 +22,7 @@ from proxy.config.commands import Commands, Pin
 from proxy.config.limits import Limits
 from proxy.config.listen import Listen
 from proxy.config.operation import Admin, Insight, Log, Reload, Tracing
+from proxy.config.reads import Reads
 from proxy.config.restraints import Guard, Rate
 from proxy.config.timeouts import Timeouts
 from proxy.config.tls import Tls
@@ -39,6 +40,7 @@ __all__ = [
     "Log",
     "Pin",
     "Rate",
+    "Reads",
     "Reload",
     "Settings",
     "Timeouts",
@@ -62,6 +64,7 @@ class Settings(Table):
     tls: Tls = Tls()
     cluster: Cluster = Cluster()
     timeouts: Timeouts = Timeouts()
+    reads: Reads = Reads()
     clients: Clients = Clients()
     commands: Commands = Commands()
     limits: Limits = Limits()

@@ -81,6 +81,10 @@ class Breakers:
         self._pulse = pulse
         self._breakers: dict[Address, Breaker] = {}
 
+    def is_down(self, address: Address) -> bool:
+        """Return whether nothing is to be hoped of a node now: it misses its checks, or worse."""
+        return self._pulse.is_down(address) or self.opened_s(address) is not None
+
     def opened_s(self, address: Address) -> float | None:
         """Return for how long a node's breaker has been open; None: it is closed."""
         found = self._breakers.get(address)

@@ -16,8 +16,9 @@ import trio
 
 from proxy.cluster.map import Node
 from proxy.cluster.topology import Topology
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.control.nodes import ASK_SERVER, Own
-from proxy.control.pools import LaneKey, Pools, key_of
+from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine

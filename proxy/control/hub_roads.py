@@ -14,7 +14,8 @@ from proxy.cluster.addresses import Address
 from proxy.commands.spec import Road
 from proxy.control.connection import Credentials
 from proxy.control.hub_link import HubLink, Listener
-from proxy.control.pools import LaneKey, Pools
+from proxy.control.lane_key import LaneKey
+from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane

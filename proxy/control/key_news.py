@@ -29,7 +29,8 @@ import trio
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Topology
 from proxy.control.key_watch import UNKNOWN, WRONG_TYPE, Watch, WatchedKey
-from proxy.control.pools import LaneKey, Pools
+from proxy.control.lane_key import LaneKey
+from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import split_array

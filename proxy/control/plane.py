@@ -23,6 +23,7 @@ from proxy.control.entrance import Entrance
 from proxy.control.notices import NOBODY, Notices
 from proxy.control.pools import Pools
 from proxy.control.rates import Held, RateBook
+from proxy.control.reads import Reads
 from proxy.control.routes import Routes
 from proxy.control.scripts import Bringer, ScriptBook
 from proxy.control.watch import Watcher
@@ -110,6 +111,7 @@ class ControlPlane:
         rates: RateBook,
         guard: Callable[[Client, Command], Guard],
         is_confirmed: Callable[[Client, list[bytes]], bool],
+        reads: Reads,
     ) -> None:
         """Take the rooms that were built after this one. Before the first client."""
         self._engine = engine
@@ -127,6 +129,7 @@ class ControlPlane:
         self._rates = rates
         self.guard = guard
         self.is_confirmed = is_confirmed
+        self._reads = reads
         self.note_script = scripts.note
         self.lane_for = pools.lane_for
 
@@ -254,6 +257,7 @@ class ControlPlane:
                 return Action.PASS, -1, 0.0
             case retry.AskAt(address):
                 if asked is not None and isinstance(refusal, Ask):
+                    self._reads.note_moving(refusal.slot)
                     self.notices.asked(refusal.slot, asked, address)
                 return Action.ASK, self._routes.number(address), 0.0
             case retry.Again(wait_s, patch, refresh):
@@ -262,6 +266,18 @@ class ControlPlane:
                 if refresh:
                     self._watcher.suspect()
                 return Action.BY_MAP, refusal.slot if isinstance(refusal, Moved) else -1, wait_s
+
+    def reader_refused(self, node: int, line: bytes, attempts: int) -> float:
+        """Leave a replica alone that would not answer a read, and say when to ask the next."""
+        asked = self._routes.address(node)
+        if asked is None:
+            return 0.0
+        verdict = retry.judge_reader(parse_refusal(line, asked), attempts=attempts)
+        if verdict.is_unfit:
+            self._reads.leave_out(asked)
+        if verdict.refresh:
+            self._watcher.suspect()
+        return verdict.wait_s
 
     def lacks_script(self, pipeline: Pipeline, request: bytes, attempts: int) -> float | None:
         """Bring a node the script or function that it says it lacks."""
@@ -291,7 +307,14 @@ class ControlPlane:
         address = self._routes.address(pipeline.node)
         if address is not None:
             self.notices.silent(address, seconds)
-        if topology is not None and not any(node.address == address for node in topology.primaries):
+        if address is not None and self._reads.is_reader(address):
+            # As patient with a busy replica as with a primary, until it misses its checks.
+            is_let_go = self._breakers.is_down(address)
+        else:
+            is_let_go = topology is not None and address not in {
+                node.address for node in topology.primaries
+            }
+        if is_let_go:
             log.warning("silent node let go", node=str(address), seconds=round(seconds, 1))
             self._engine.drop(pipeline)
             self._watcher.suspect()
@@ -319,6 +342,8 @@ class ControlPlane:
         if not was_sent:
             if self._watcher.topology is None:
                 return replies.unreached_cluster(timeout_s)
+            if node < 0 <= slot and self._engine.slot_map.owner_of(slot) is not None:
+                return replies_nodes.no_reader(slot, timeout_s)
             return replies.never_sent(slot if slot >= 0 else None, timeout_s)
         tell = replies.no_reply_to_write if is_write else replies.no_reply_to_read
         return tell(self._name(node), timeout_s)

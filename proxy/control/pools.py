@@ -16,15 +16,17 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import trio
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Node, Topology
 from proxy.control.connection import Credentials, NodeConnection
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.control.notices import NOBODY, Notices
 from proxy.control.private import IDLE_S, PrivateConnection, PrivateConnections
+from proxy.control.read_policy import DEFAULT_USER, ReadersOf
 from proxy.control.retry import backoff_s
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
@@ -39,25 +41,7 @@ LANE_IDLE_S = 60.0  # chosen, not measured
 MAX_DIALS_WAITING = 1_000_000  # each pipeline waits once, so this is never reached
 # In a lane's setup: the number of the connection that hears for this one (``open_lane``).
 LISTENER = b"<listener>"
-
-
-@dataclass(frozen=True, slots=True)
-class LaneKey:
-    """What all connections of a lane have in common; clients of the same key share it."""
-
-    resp: int
-    """Protocol version, 2 or 3."""
-    credentials: Credentials | None = None
-    """Whose rights they have; None: the proxy's own."""
-    database: int = 0
-    """What SELECT was told."""
-    setup: tuple[tuple[bytes, ...], ...] = ()
-    """Commands run on each of them before anything else."""
-
-    @property
-    def is_own(self) -> bool:
-        """Whether they are what the proxy's own are, which a node may only refuse for a while."""
-        return self.credentials is None and not self.database and not self.setup
+READONLY = (b"READONLY",)
 
 
 class Pools:
@@ -70,6 +54,10 @@ class Pools:
 
     Attributes:
         newcomer: Whose rights a client has that has just come; None: the proxy's own.
+        reads: Who answers the reads of which user; the default user's are a newcomer's.
+        on_lane: Called with each new lane.
+        on_unreachable: Called with each node that cannot be connected to.
+        needs_readonly: Says of a lane and a node whether reads may go there, and it is a replica.
         on_refused: Called with a lane that a node will not have, and its refusal.
         on_doubt: Called with a lane of a user that has lost a connection.
         greeting: Returns what a node is told on each new connection of a lane.
@@ -90,6 +78,10 @@ class Pools:
         lane_limit: int,
     ) -> None:
         self.newcomer: Credentials | None = None
+        self.reads = ReadersOf()
+        self.on_lane: Callable[[Lane], None] = lambda lane: None
+        self.on_unreachable: Callable[[Address], None] = lambda address: None
+        self.needs_readonly: Callable[[Lane, Address], bool] = lambda lane, address: False
         self.on_refused: Callable[[Lane, BackendRefused], None] = lambda lane, problem: None
         self.on_doubt: Callable[[Lane], None] = lambda lane: None
         self.greeting: Callable[[], Sequence[tuple[bytes, ...]]] = tuple
@@ -123,7 +115,11 @@ class Pools:
 
     def lane_for(self, resp: int) -> Lane:
         """Return the lane of a client that has just come, in this protocol version."""
-        return self.lane(LaneKey(resp, self.newcomer))
+        return self.lane(self.newcomer_key(resp))
+
+    def newcomer_key(self, resp: int) -> LaneKey:
+        """Return what the connections are of a client that has just come."""
+        return LaneKey(resp, self.newcomer, reads=self.reads.of(DEFAULT_USER))
 
     def lane(self, key: LaneKey) -> Lane:
         """Return the lane that all clients of this kind share.
@@ -173,11 +169,12 @@ class Pools:
         lane = Lane(key.resp, width, key)
         self._lanes.append(lane)
         self._engine.add_lane(lane)
+        self.on_lane(lane)
         return lane
 
     def _is_permanent(self, key: LaneKey) -> bool:
         """Return whether it is a lane of clients that have just come: there is always room."""
-        return key.is_own or key == LaneKey(key.resp, self.newcomer)
+        return key.is_own or key == self.newcomer_key(key.resp)
 
     def _count_others(self) -> int:
         return sum(not self._is_permanent(key_of(lane)) for lane in self._lanes)
@@ -233,6 +230,7 @@ class Pools:
                         return
                     self._watcher.nodes.unreachable(address, str(problem))
                     self._watcher.suspect()
+                    self.on_unreachable(address)
                     await trio.sleep(backoff_s(attempts))
                     attempts += 1
                     continue
@@ -284,6 +282,8 @@ class Pools:
                     for command in key.setup
                 ),
             )
+        if self.needs_readonly(lane, address):
+            key = replace(key, setup=(READONLY, *key.setup))
         connection = await self._open_connection(key, address)
         await self._greet(connection, address)
         return connection.detach()
@@ -390,9 +390,3 @@ class Pools:
                     lane.forget(number)
                 self._routes.forget(number)
                 self._engine.meter.forget_node(number)
-
-
-def key_of(lane: Lane) -> LaneKey:
-    """Return what a lane's connections are."""
-    assert isinstance(lane.key, LaneKey)
-    return lane.key

@@ -50,6 +50,7 @@ class Pulse:
         interval_s: Seconds from one question to the next; 0: only nodes of ``probe`` are asked.
         failures: A node that missed so many in a row counts as down.
         vitals: What is known, by address.
+        is_needed: Nodes are asked every second even if ``interval_s`` is 0: replicas answer reads.
         questions: What a node is asked, beside PING.
         on_life: Called with each sign of life.
         on_miss: Called with each miss.
@@ -60,6 +61,7 @@ class Pulse:
     def __init__(self, watcher: Watcher) -> None:
         self.interval_s = 1.0
         self.failures = 3
+        self.is_needed = False
         self.vitals: dict[Address, Vitals] = {}
         self.questions: Callable[[Address], tuple[Command, ...]] = lambda address: ()
         self.on_answer: Callable[[Address, list[Value]], None] = lambda address, answers: None
@@ -95,7 +97,8 @@ class Pulse:
 
     def settle(self) -> None:
         """Start and end what the settings and the map want now."""
-        wanted = self._present if self.interval_s else frozenset(self._probed)
+        is_asked = self.interval_s or self.is_needed
+        wanted = self._present if is_asked else frozenset(self._probed)
         for address in self._tasks.keys() - wanted:
             self._tasks.pop(address).cancel()
             self.vitals.pop(address, None)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
-from proxy.cluster.redirects import Ask, Loading, Moved, Refusal, TryAgain
+from proxy.cluster.redirects import Ask, Loading, MasterDown, Moved, Refusal, TryAgain
 
 # Redirects followed without a pause. A longer chain means that the nodes do not agree yet.
 # Precedent: redis-py follows 16, predixy 3.
@@ -51,6 +51,35 @@ class AskAt:
 
 
 Verdict = Pass | Again | AskAt
+
+
+@dataclass(frozen=True, slots=True)
+class NextReader:
+    """Ask somebody else: the primary, or another replica if only they may answer."""
+
+    wait_s: float
+    is_unfit: bool
+    """No read is for this replica until it is well again."""
+    refresh: bool
+    """Ask the cluster for its map."""
+
+
+def judge_reader(refusal: Refusal | None, *, attempts: int) -> NextReader:
+    """Return what to do with a read that a replica would not answer.
+
+    What a replica says of slots is its primary's business and may be old, so its MOVED changes
+    no map: the slot's primary, asked next, says it better. A replica that has lost its
+    primary (MASTERDOWN) or is loading is of no use until it says otherwise.
+
+    Args:
+        refusal: What it said; None if it is no refusal we know.
+        attempts: Times the read has been sent in vain so far.
+    """
+    return NextReader(
+        wait_s=backoff_s(attempts) if attempts else 0.0,
+        is_unfit=isinstance(refusal, Loading | MasterDown),
+        refresh=isinstance(refusal, Moved),
+    )
 
 
 def backoff_s(attempts: int) -> float:

@@ -21,8 +21,8 @@ import trio
 from proxy.cluster.addresses import Address
 from proxy.control.everyone import all_primaries, ask_everyone
 from proxy.control.functions import FunctionCare
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.control.nodes import Nodes, Patience
-from proxy.control.pools import LaneKey, key_of
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import RequestStream
 from proxy.dataplane.lane import Lane, Pipeline

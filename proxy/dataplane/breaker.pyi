@@ -1,5 +1,7 @@
-"""What becomes of requests for a node that nobody hopes for any more: an answer at once."""
+"""What becomes of requests for a node that nobody hopes for any more: another node, or an error."""
 
+from proxy.dataplane.lane import Lane
+from proxy.dataplane.readers import ReadTable
 from proxy.dataplane.recovery import Recovery
 
 class Breaker(Recovery):
@@ -10,6 +12,9 @@ class Breaker(Recovery):
 
     def hope_for_node(self, node: int) -> None:
         """Send requests to a node again."""
+
+    def install_readers(self, lane: Lane, readers: ReadTable | None) -> None:
+        """Replace who answers a lane's reads; what waits for a connection is routed anew."""
 
     def unheard_s(self, node: int) -> float:
         """Return how long ago the last byte of a node came over a lane; infinite: none has."""

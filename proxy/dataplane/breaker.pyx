@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""What becomes of requests for a node that nobody hopes for any more: an answer at once.
+"""What becomes of requests for a node that nobody hopes for any more: another node, or an error.
 
 Strategy: the control plane decides which nodes these are (``control/breaker.py``). Their
 pipelines take nothing that a client asks; what the proxy itself asks still goes there. What
@@ -11,6 +11,7 @@ up", so the hot road looks no further than it did.
 """
 
 from proxy.dataplane.lane cimport Lane, Pipeline
+from proxy.dataplane.readers cimport ReadTable
 from proxy.dataplane.request cimport ANSWERED, Request
 
 
@@ -42,6 +43,16 @@ cdef class Breaker(Recovery):
         cdef double heard_at = self.meter.node(node).heard_at
         self.look_at_clock()
         return self.now - heard_at if heard_at else float("inf")
+
+    def install_readers(self, Lane lane, ReadTable readers):
+        """Replace who answers a lane's reads; what waits for a connection is routed anew."""
+        cdef Pipeline pipeline
+        lane.readers = readers
+        for pipeline in lane:
+            if pipeline.fd < 0 and pipeline.unsent_head is not None:
+                pipeline.is_wanted = False
+                self.take_back(pipeline)
+        self.wake()
 
     cdef int _spare_unsent(self, Pipeline pipeline) except -1:
         """Answer what a pipeline has not begun to write; none of it has run."""

@@ -74,6 +74,7 @@ cdef class Client:
     cdef readonly str told_address     # as whoever passes it on says; None: as its socket does
     cdef readonly str told_local_address
     cdef readonly bint leaves_at_end            # closed as soon as it sends nothing more, whatever it waits for
+    cdef public bint insists           # it reads at the primary, whatever its lane allows
     cdef public bint may_idle          # idle_timeout_s is not for it
     cdef public int reply_mode
     cdef public object state           # what the sessions room keeps of it

@@ -13,6 +13,8 @@ class Client:
     """It must log in first: every request goes to the control plane, and few are taken."""
     is_off_road: bool
     """Every request goes to the control plane: a session has the client to itself."""
+    insists: bool
+    """It reads at the primary, whatever its lane allows: it watches keys."""
     may_idle: bool
     """It is never closed for being idle: it listens."""
     reply_mode: int

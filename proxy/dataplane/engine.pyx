@@ -7,8 +7,8 @@ replies were gathered for it. One trio task drives all of it (``drive.py``), so
 what trio costs is paid per tick and not per request. Time is looked after in
 sweeps, ten a second.
 
-The engine is one object in fifteen files, each adding one idea to the one below: witness,
-ledger, recovery, breaker, own_requests, restraint, router, sockets, node_side,
+The engine is one object in sixteen files, each adding one idea to the one below: witness,
+ledger, recovery, breaker, own_requests, restraint, router, hedge, sockets, node_side,
 handshakes, farewell, doorway, client_output, client_side, and this one. As separate objects they
 would call each other for every request.
 """
@@ -137,6 +137,8 @@ cdef class Engine(ClientSide):
     @property
     def sweep_after_s(self):
         """How long the engine may be left alone while it is busy."""
+        if self.hedge_after_s > 0:
+            return min(self.hedge_after_s / 2, SLEEPER_S)
         return SLEEPER_S if self.sleepers or self.thirsty else SWEEP_S
 
     def close(self):
@@ -175,6 +177,8 @@ cdef class Engine(ClientSide):
         self.ticks += 1
         for i in range(count):
             self._dispatch(events[i].data.fd, events[i].events)
+        if self.hedge_after_s > 0 and self.now >= self.next_hedges:
+            self.hedge_late()
         if self.now >= self.next_sweep or (
                 (self.sleepers or self.thirsty) and self.now >= self.next_waking):
             self._sweep()

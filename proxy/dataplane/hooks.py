@@ -71,6 +71,9 @@ class Hooks(Protocol):
         Both numbers are -1 where there is none.
         """
 
+    def reader_refused(self, node: int, line: bytes, attempts: int) -> float:
+        """Note that a replica would not answer a read; return seconds to wait before the next."""
+
     def note_script(self, body: bytes) -> None:
         """Note a script that a client brings along (EVAL)."""
 

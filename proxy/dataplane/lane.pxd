@@ -6,6 +6,7 @@ from libc.stdint cimport uint64_t
 from proxy.dataplane.buffer cimport Buffer
 from proxy.dataplane.cipher cimport Cipher
 from proxy.dataplane.frames cimport ReplyScanner
+from proxy.dataplane.readers cimport ReadTable
 from proxy.dataplane.request cimport Request
 
 
@@ -53,6 +54,7 @@ cdef class Lane:
     cdef readonly int width            # connections to each node
     cdef readonly object key           # what its connections are, for the control plane
     cdef public object on_pipeline     # called with each pipeline when it is made
+    cdef ReadTable readers             # who answers its clients' reads; None: the primaries
     cdef readonly uint64_t requests    # written to nodes
     cdef list pipelines                # by node index * width + n; None until needed
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from proxy.dataplane.cipher import Cipher
+from proxy.dataplane.readers import ReadTable
 
 class Pipeline:
     """One queue to one node, and the number of its socket while it has one."""
@@ -100,6 +101,10 @@ class Lane:
     @property
     def connections(self) -> int:
         """Connections to nodes just now."""
+
+    @property
+    def read_table(self) -> ReadTable | None:
+        """Who answers its clients' reads; None: the primaries."""
 
     @property
     def in_flight(self) -> int:

@@ -159,6 +159,11 @@ cdef class Lane:
         return sum([pipeline.fd >= 0 for pipeline in self])
 
     @property
+    def read_table(self):
+        """Who answers its clients' reads; None: the primaries."""
+        return self.readers
+
+    @property
     def in_flight(self):
         """Pieces that wait to be written or for their reply just now."""
         cdef Pipeline pipeline

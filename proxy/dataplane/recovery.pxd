@@ -37,5 +37,6 @@ cdef class Recovery(Ledger):
 
 cdef int patience_of(Request request) noexcept
 cdef bint is_refusal(const char* data, Py_ssize_t length) noexcept
+cdef bint reads_anywhere(Request request) noexcept
 cdef bint lacks_script(Request request, const char* data, Py_ssize_t length) noexcept
 cdef bint has_its_keys(const char* frame, RequestScanner scanner) noexcept

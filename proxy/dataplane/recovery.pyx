@@ -104,6 +104,11 @@ cdef class Recovery(Ledger):
             self.note_reply(request, kind)
         if lacks_script(request, data, length):
             return self._bring_script(request, line)
+        if request.slot >= 0 and request.node != self.slots.owner[request.slot] and \
+                (<Client>request.client).lane.readers is not None and reads_anywhere(request):
+            request.keep_reply(line, length)
+            return self._hold(
+                request, self.control.reader_refused(request.node, line, request.attempts))
         action, place, delay_s = self.control.judge(
             request.node, line, request.redirects, request.attempts)
         if action == Action.PASS:
@@ -193,8 +198,13 @@ cdef class Recovery(Ledger):
         return 0
 
     cdef int _owner_of(self, Client client, Request request) except -1:
+        cdef int node
         if request.slot >= 0:
-            return self.slots.owner[request.slot]
+            node = self.slots.owner[request.slot]
+            if client.lane.readers is not None and node != NO_NODE and not client.insists and \
+                    reads_anywhere(request):
+                return client.lane.readers.pick(node, request.slot, client.id, request.attempts)
+            return node
         if not self.slots.primaries:
             return NO_NODE
         return self.slots.primaries[client.id % <uint64_t>len(self.slots.primaries)]
@@ -378,6 +388,12 @@ cdef int patience_of(Request request) noexcept:
     if command is None and isinstance(request, Block):
         command = (<Block>request).row
     return 0 if command is None else command.patience
+
+
+cdef bint reads_anywhere(Request request) noexcept:
+    """Whether a replica may answer a piece: a read, and none of a transaction or a session."""
+    return request.command is not None and request.command.reads_anywhere and \
+        not isinstance(request, Block)
 
 
 def _sequence_of(Request request):

@@ -52,6 +52,7 @@ cdef class Request:
     cdef double sent_at            # monotonic seconds: last written whole; 0: never
     cdef double answered_at        # monotonic seconds: of a part, its node's reply; 0: none
     cdef uint8_t family            # of its command; NOBODY: no client asked for it
+    cdef bint is_hedged            # another node was asked too
     cdef bint is_sampled           # its engine has a list of what happens to it
 
     cdef void set_frame(self, const char* data, Py_ssize_t length) except *

@@ -45,7 +45,7 @@ cdef class Router(Restraint):
                          RequestScanner scanner) except -1
     cdef bint _waits_for_pause(self, Client client, Command command, Py_ssize_t argc) except -1
     @cython.final
-    cdef Pipeline _find_way(self, Client client, int slot, bint* must_wait)
+    cdef Pipeline _find_way(self, Client client, Command command, int slot, bint* must_wait)
     @cython.final
     cdef int _begin(self, Client client, Request request, Command command) except -1
     cdef bint _leave_hot_road(self, Client client, Command command, const char* frame,

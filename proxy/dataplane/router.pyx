@@ -165,7 +165,7 @@ cdef class Router(Restraint):
                        Py_ssize_t length) except -1:
         cdef bint must_wait = False
         cdef Request request
-        cdef Pipeline pipeline = self._find_way(client, slot, &must_wait)
+        cdef Pipeline pipeline = self._find_way(client, command, slot, &must_wait)
         if must_wait:
             return False
         request = Request.__new__(Request)
@@ -196,7 +196,7 @@ cdef class Router(Restraint):
             if i > self.fan_out_limit:
                 return self.refuse_for_width(client, command, i)
         for i in range(self.keys.count):
-            self._find_way(client, self.key_slots[i], &must_wait)
+            self._find_way(client, command, self.key_slots[i], &must_wait)
             if must_wait:
                 return False
         whole = split(command, frame, scanner.args, argc, self.keys, self.key_slots)
@@ -211,7 +211,7 @@ cdef class Router(Restraint):
             part.deadline = whole.deadline
             part.is_sampled = whole.is_sampled
             self.send_piece(
-                client, part, self.pipeline_of(client, self.slots.owner[part.slot]))
+                client, part, self.pipeline_of(client, self._owner_of(client, part)))
         return True
 
     cdef bint _punt_across(self, Client client, Command command, const char* frame,
@@ -223,7 +223,7 @@ cdef class Router(Restraint):
         return self._punt_in_place(client, PUNT_CROSS_SLOT, command, frame, scanner)
 
     @cython.final
-    cdef Pipeline _find_way(self, Client client, int slot, bint* must_wait):
+    cdef Pipeline _find_way(self, Client client, Command command, int slot, bint* must_wait):
         """Return the pipeline to a slot's node, None if it has no node.
 
         Args:
@@ -239,6 +239,9 @@ cdef class Router(Restraint):
             client.generation = self.slots.generation
         if slot >= 0:
             node = self.slots.owner[slot]
+            if client.lane.readers is not None and command.reads_anywhere and \
+                    not client.insists and node != NO_NODE:
+                node = client.lane.readers.pick(node, slot, client.id, 0)
         elif self.slots.primaries:
             node = self.slots.primaries[client.id % <uint64_t>len(self.slots.primaries)]
         else:

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """C face of sockets.pyx."""
 
-from proxy.dataplane.router cimport Router
+from proxy.dataplane.hedge cimport Hedger
 
 
 cdef enum:
@@ -11,7 +11,7 @@ cdef enum:
     READ_AHEAD_BYTES = 1024 * 1024
 
 
-cdef class Sockets(Router):
+cdef class Sockets(Hedger):
     cdef int epoll
     cdef int bell                   # eventfd: rung to get a tick while no socket is ready
     cdef bint is_rung

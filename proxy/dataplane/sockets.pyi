@@ -1,6 +1,6 @@
 """The epoll set: whose each descriptor is, what is watched for, when it is closed."""
 
-from proxy.dataplane.router import Router
+from proxy.dataplane.hedge import Hedger
 
-class Sockets(Router):
+class Sockets(Hedger):
     """The part of an engine that owns descriptors."""

@@ -15,7 +15,7 @@ from proxy.dataplane.kernel cimport (
     eventfd_write, monotonic)
 
 
-cdef class Sockets(Router):
+cdef class Sockets(Hedger):
     """The part of an engine that owns descriptors."""
 
     def __cinit__(self, *args, **kwargs):

@@ -61,6 +61,7 @@ cdef class Command:
     cdef Merge merge
     cdef int arity
     cdef bint is_write
+    cdef bint reads_anywhere         # a replica may answer it, if the client wants that
     cdef bint is_container
     cdef bint is_subcommand
     cdef bint in_place               # a local answer that need not wait for earlier replies

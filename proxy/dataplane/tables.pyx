@@ -14,18 +14,11 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from proxy.commands.families import FAMILIES
+from proxy.commands.kinds import (
+    CARRY_A_SCRIPT, IN_PLACE, MAY_WRITE, NAME_A_SCRIPT, RUN_BY_SHA, reads_anywhere)
 from proxy.commands.patience import PATIENCES, patience_of
 from proxy.commands.secrets import has_secrets
 from proxy.dataplane.frames cimport read_number
-
-# Local answers that depend on nothing the client's earlier requests may change.
-IN_PLACE = frozenset({b"ping", b"echo", b"time"})
-# What brings a script along, and what only names one: the server's flags do not tell.
-CARRY_A_SCRIPT = frozenset({b"eval", b"eval_ro"})
-RUN_BY_SHA = frozenset({b"evalsha", b"evalsha_ro"})
-NAME_A_SCRIPT = RUN_BY_SHA | {b"fcall", b"fcall_ro"}
-# What CLIENT PAUSE WRITE stops beside flagged writes; nobody knows here what EXEC will run.
-MAY_WRITE = frozenset({b"eval", b"evalsha", b"exec", b"fcall", b"pfcount", b"publish", b"spublish"})
 
 cdef uint16_t CRC16[256]
 
@@ -101,6 +94,7 @@ cdef class Command:
         self.merge = spec.merge
         self.arity = spec.arity
         self.is_write = spec.is_write
+        self.reads_anywhere = reads_anywhere(spec)
         self.is_container = spec.is_container
         self.is_subcommand = b"|" in spec.name
         self.in_place = spec.name in IN_PLACE

@@ -16,6 +16,7 @@ from proxy.cluster.map import Node, Topology
 from proxy.control.breaker import Breakers
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
+from proxy.control.reads import Reads
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -48,6 +49,7 @@ class ClusterSight:
         survey: Survey,
         pulse: Pulse,
         breakers: Breakers,
+        reads: Reads,
         figures: Callable[[], NodeFigures],
     ) -> None:
         self._engine = engine
@@ -58,6 +60,7 @@ class ClusterSight:
         self._survey = survey
         self._pulse = pulse
         self._breakers = breakers
+        self._reads = reads
         self._figures = figures
         self._latest: tuple[Topology | None, dict[str, list[tuple[int, int]]]] = (None, {})
 
@@ -144,6 +147,7 @@ class ClusterSight:
             lag_s=lag_s,
             ping_ms=self._ping_ms(node),
             breaker_open_s=self._breakers.opened_s(node.address),
+            reads=None if node.is_primary else self._reads.may_read(node.address),
         )
 
     def _ping_ms(self, node: Node) -> float | None:

@@ -20,6 +20,7 @@ from proxy.control.breaker import Breakers
 from proxy.control.plane import ControlPlane
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
+from proxy.control.reads import Reads
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -107,6 +108,7 @@ class Observatory:
         above: Above,
         pulse: Pulse,
         breakers: Breakers,
+        reads: Reads,
     ) -> None:
         self._engine = engine
         self._watcher = watcher
@@ -152,6 +154,7 @@ class Observatory:
             survey=self._survey,
             pulse=pulse,
             breakers=breakers,
+            reads=reads,
             figures=self._stats.node_figures,
         )
         self.insight = Insight(

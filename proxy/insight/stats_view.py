@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.control.pools import Pools, key_of
+from proxy.control.lane_key import key_of
+from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane

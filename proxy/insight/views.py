@@ -84,6 +84,8 @@ class NodeView:
     """How long it takes to answer a health check, smoothed."""
     breaker_open_s: float | None = None
     """For how long its requests have been answered at once with an error; None: they are sent."""
+    reads: bool | None = None
+    """Whether a replica may answer reads now; None: the settings want none to, or it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from proxy.control.plane import ControlPlane
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
 from proxy.control.rates import RateBook
+from proxy.control.reads import Reads
 from proxy.control.scripts import ScriptBook
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -62,6 +63,7 @@ class Rooms(Protocol):
     observatory: Observatory
     pulse: Pulse
     breakers: Breakers
+    reads: Reads
     blocking: Blocking
     sampling: Sampling
     guard: Guard

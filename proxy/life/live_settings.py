@@ -13,6 +13,7 @@ from proxy.commands.overrides import DENIED_BY_DEFAULT, DENIED_TO_THE_PROXYS_USE
 from proxy.commands.patience import PATIENCES, setting_of
 from proxy.config import Admin, Cluster, Settings, Tls
 from proxy.control.entrance import Rules
+from proxy.control.reads import ReadRules
 from proxy.life.descriptors import make_room
 from proxy.life.given import Given, Rooms
 from proxy.life.restraints import guards_of, rates_of
@@ -123,6 +124,20 @@ def _set_health(rooms: Rooms, given: Given) -> None:
     rooms.pulse.failures = cluster.health_failures
     rooms.pulse.settle()
     rooms.breakers.wait_for(cluster.breaker_after_s)
+
+
+def _set_reads(rooms: Rooms, given: Given) -> None:
+    reads = given.settings.reads
+    rooms.reads.take_rules(
+        ReadRules(
+            zone=reads.zone,
+            zones=reads.zones,
+            max_lag_s=reads.max_lag_s,
+            fallback_s=reads.fallback_s,
+            hedge_after_s=reads.hedge_after_ms / 1000,
+            hedge_share=reads.hedge_share,
+        )
+    )
 
 
 def _set_users(rooms: Rooms, given: Given) -> None:
@@ -260,6 +275,14 @@ _TAKERS: dict[Taker, tuple[str, ...]] = {
         "cluster.health_failures",
         "cluster.breaker_after_s",
     ),
+    _set_reads: (
+        "reads.zone",
+        "reads.zones",
+        "reads.max_lag_s",
+        "reads.fallback_s",
+        "reads.hedge_after_ms",
+        "reads.hedge_share",
+    ),
     _set_users: (
         "clients.username",
         "clients.password",
@@ -336,6 +359,8 @@ _WHY_RESTART: dict[str, tuple[str, ...]] = {
         "cluster.tls",
         "cluster.connections_per_node",
         "clients.acl",
+        "reads.policy",
+        "reads.users",
     ),
     "what has been read of requests was held to it": (
         "limits.request_limit_bytes",

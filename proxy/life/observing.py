@@ -17,6 +17,7 @@ from proxy.control.hub import Hub
 from proxy.control.plane import ControlPlane
 from proxy.control.pools import Pools
 from proxy.control.pulse import Pulse
+from proxy.control.reads import Reads
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
@@ -52,6 +53,7 @@ class Observed(Protocol):
     reloader: Reloader
     pulse: Pulse
     breakers: Breakers
+    reads: Reads
 
     @property
     def is_listening(self) -> bool:
@@ -78,6 +80,7 @@ def observe(proxy: Observed, settings: Settings, sources: Sources | None) -> Obs
         watched=settings.insight,
         pulse=proxy.pulse,
         breakers=proxy.breakers,
+        reads=proxy.reads,
         above=Above(
             blocked=lambda: proxy.blocking.count,
             subscribers=lambda: len(proxy.hub.book.shares),

@@ -7,7 +7,7 @@ all who look; others may be added.
 from __future__ import annotations
 
 from proxy.config import Settings
-from proxy.control.pools import key_of
+from proxy.control.lane_key import key_of
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
 from proxy.insight.samples import Samples

@@ -1,4 +1,4 @@
-"""What the proxy says when a node is given up: the circuit breaker of ``control/breaker.py``.
+"""What the proxy says when a node is given up, or no replica may answer a read.
 
 Strategy: as ``replies.py``; one function for each text.
 """
@@ -6,6 +6,7 @@ Strategy: as ``replies.py``; one function for each text.
 from __future__ import annotations
 
 from proxy.resp.encode import error
+from proxy.resp.time_limit import told
 
 
 def given_up(slot: int | None, node: str, silent_s: float | None, after_s: float) -> bytes:
@@ -22,4 +23,17 @@ def given_up(slot: int | None, node: str, silent_s: float | None, after_s: float
         b"CLUSTERDOWN %b%b has not answered %b and nobody took its place: its breaker is open "
         b"(the setting cluster.breaker_after_s is %g); the command was not sent and did not run"
         % (node.encode(), whose, since, after_s)
+    )
+
+
+def no_reader(slot: int, timeout_s: float) -> bytes:
+    """``reads`` wants replicas only for this user, and none of the slot's was of use in time.
+
+    They are down, still loading, cut off from their primary, or further behind it than
+    ``reads.max_lag_s``. ``prefer_replica`` would have asked the primary.
+    """
+    return error(
+        b"CLUSTERDOWN no replica of slot %d may answer reads (the settings reads.policy and "
+        b"reads.users), none came within the setting %b; the command was not sent and did not run"
+        % (slot, told(timeout_s))
     )

@@ -24,7 +24,8 @@ import trio
 
 from proxy.control.connection import Credentials
 from proxy.control.doorman import OK, Doorman
-from proxy.control.pools import Pools, key_of
+from proxy.control.lane_key import key_of
+from proxy.control.pools import Pools
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane
 from proxy.errors import BackendRefused, BackendUnavailable

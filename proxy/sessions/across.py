@@ -20,7 +20,7 @@ from typing import Literal
 import structlog
 import trio
 
-from proxy.control.pools import LaneKey, key_of
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.dataplane.lane import Lane
 from proxy.dataplane.tables import Command
 from proxy.resp import replies

@@ -24,9 +24,10 @@ from proxy.cluster.addresses import Address
 from proxy.cluster.slots import key_slot
 from proxy.cluster.topology import Topology
 from proxy.control.key_news import KeyNews
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.control.nodes import Nodes
 from proxy.control.plane import ControlPlane
-from proxy.control.pools import LaneKey, Pools, key_of
+from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.control.successions import Successions
 from proxy.control.watch import Watcher

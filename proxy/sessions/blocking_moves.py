@@ -17,7 +17,7 @@ import trio
 
 from proxy.cluster.slots import key_slot
 from proxy.control.key_watch import Watch
-from proxy.control.pools import key_of
+from proxy.control.lane_key import key_of
 from proxy.dataplane.lane import Lane
 from proxy.resp import replies_blocking as say
 from proxy.sessions import blocking_words as words

@@ -43,8 +43,8 @@ import trio
 from proxy.cluster.slots import key_slot
 from proxy.control.key_news import KeyNews
 from proxy.control.key_watch import WRONG_TYPE, Watch
+from proxy.control.lane_key import key_of
 from proxy.control.nodes import Nodes
-from proxy.control.pools import key_of
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import split_array
 from proxy.dataplane.lane import Lane

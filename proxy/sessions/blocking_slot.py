@@ -33,7 +33,8 @@ import trio
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Node, Topology
-from proxy.control.pools import Pools, key_of
+from proxy.control.lane_key import key_of
+from proxy.control.pools import Pools
 from proxy.control.private import PrivateConnection
 from proxy.dataplane.hooks import Action
 from proxy.dataplane.lane import Lane

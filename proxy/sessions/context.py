@@ -176,6 +176,9 @@ class LocalContext(Protocol):
     def find_client(self, client_id: int) -> ClientView | None:
         """Return the open connection with this number, or None."""
 
+    def use_readers(self, client: ClientView) -> None:
+        """Have a client's reads answered by whom its user wants."""
+
     def use_resp(self, client: ClientView, version: int) -> None:
         """Make ``client.resp`` 2 or 3, from this command's own reply on."""
 

@@ -130,6 +130,7 @@ def _log_in(ctx: LocalContext, client: ClientView, user: bytes, password: bytes)
         return False
     client.state.user = user
     client.state.authenticated = True
+    ctx.use_readers(client)
     return True
 
 

@@ -14,8 +14,9 @@ from dataclasses import replace
 from proxy.cluster.topology import Node
 from proxy.commands.spec import Road
 from proxy.control.connection import Credentials
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.control.nodes import AllNodes, Nodes
-from proxy.control.pools import LaneKey, Pools, key_of
+from proxy.control.pools import Pools
 from proxy.control.rates import RateBook
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
@@ -141,10 +142,17 @@ class LocalDesk(ABC):
         self._use(found, replace(key_of(found.lane), database=index))
         found.state.database = index
 
+    def use_readers(self, client: ClientView) -> None:
+        """Have a client's reads answered by whom its user wants."""
+        found = self._found(client)
+        key, reads = key_of(found.lane), self.pools.reads.of(client.state.user)
+        if key.reads is not reads:
+            self._use(found, replace(key, reads=reads))
+
     def start_over(self, client: ClientView) -> None:
         """Serve a client as if it had just come."""
         found = self._found(client)
-        self.trackers.use(found, LaneKey(2, self.pools.newcomer), None)
+        self.trackers.use(found, self.pools.newcomer_key(2), None)
 
     async def track(self, client: ClientView, tracking: Tracking | None) -> bytes:
         """Begin, change or end the tracking of a client, and answer it."""
@@ -221,7 +229,8 @@ class LocalDesk(ABC):
         credentials = await self.accounts.log_in(words)
         if isinstance(credentials, bytes):
             return credentials
-        self._use(client, replace(key_of(client.lane), credentials=credentials))
+        reads = self.pools.reads.of(credentials.words[0])
+        self._use(client, replace(key_of(client.lane), credentials=credentials, reads=reads))
         client.state.user = credentials.words[0]
         client.state.authenticated = True
         client.is_gated = False

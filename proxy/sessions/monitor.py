@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from proxy.commands.secrets import hide_secrets
 from proxy.commands.spec import Road
-from proxy.control.pools import key_of
+from proxy.control.lane_key import key_of
 from proxy.control.slow_readers import SlowReaders
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine

@@ -25,9 +25,9 @@ from proxy.commands.spec import Merge
 from proxy.control.everyone import all_nodes, ask_everyone, failure_of
 from proxy.control.hub import Hub
 from proxy.control.hub_link import HubLink, Name, PublishDone
+from proxy.control.lane_key import key_of
 from proxy.control.merges import CannotMerge, merge_frames, sum_by_name, union
 from proxy.control.nodes import Patience
-from proxy.control.pools import key_of
 from proxy.control.subscriptions import Join, Kind, channel_matcher
 from proxy.dataplane.client import Client
 from proxy.dataplane.tables import Command

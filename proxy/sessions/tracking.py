@@ -31,8 +31,9 @@ from typing import Protocol
 import trio
 
 from proxy.control.everyone import all_primaries, ask_everyone, failure_of
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.control.nodes import AllNodes, Patience
-from proxy.control.pools import LISTENER, LaneKey, Pools, key_of
+from proxy.control.pools import LISTENER, Pools
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.lane import Lane, Pipeline

@@ -151,6 +151,7 @@ class Transaction:
                 return None
         self._front.end(self._client)
         self._client.state.watch = None
+        self._client.insists = False
         run = TransactionRun(self._front, self._client, entries, self._watch)
         self._front.start(self._client, run.run())
         return None

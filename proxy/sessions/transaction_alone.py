@@ -15,8 +15,8 @@ import trio
 
 from proxy.cluster.redirects import parse_refusal
 from proxy.cluster.topology import Node
+from proxy.control.lane_key import key_of
 from proxy.control.nodes import Patience
-from proxy.control.pools import key_of
 from proxy.dataplane.client import Client
 from proxy.errors import BackendProtocolError, BackendRefused, BackendUnavailable, LimitReached
 from proxy.resp import replies, replies_lanes

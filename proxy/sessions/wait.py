@@ -35,8 +35,9 @@ import trio
 
 from proxy.cluster.tags import tag_in_slot
 from proxy.cluster.topology import Node
+from proxy.control.lane_key import LaneKey, key_of
 from proxy.control.nodes import Nodes
-from proxy.control.pools import LaneKey, Pools, key_of
+from proxy.control.pools import Pools
 from proxy.control.private import PrivateConnection
 from proxy.dataplane.client import Client
 from proxy.dataplane.frames import split_array

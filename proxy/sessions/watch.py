@@ -26,10 +26,10 @@ import trio
 from proxy.cluster.redirects import Ask, Moved, Refusal, parse_refusal
 from proxy.cluster.slots import key_slot
 from proxy.cluster.topology import Node
+from proxy.control.lane_key import key_of
 from proxy.control.nodes import Patience
 from proxy.control.open_slot import SlotHasMoved, expect_text, find_open_slot
 from proxy.control.own_slots import ASK_OWN_SLOTS, parse_own_slots
-from proxy.control.pools import key_of
 from proxy.control.private import PrivateConnection
 from proxy.control.retry import MAX_REDIRECTS
 from proxy.dataplane.client import Client
@@ -79,6 +79,7 @@ class Watch:
         self.key_count = 0
         self._front = front
         self._client = client
+        client.insists = True  # what it reads now decides what it writes: no replica will do
         self._lane = client.lane
         self._private: PrivateConnection | None = None
         self._owner: Node | None = None  # of the slot, in the map when WATCH was answered
@@ -106,6 +107,7 @@ class Watch:
                 self._is_broken = True
                 if self._client.state.watch is self and self._private is None:
                     self._client.state.watch = None  # it never began
+                    self._client.insists = False
         return None
 
     async def _hold(self, args: list[bytes]) -> bytes | None:
@@ -236,6 +238,7 @@ class Watch:
 
     def release(self) -> None:
         """End the watch without EXEC; the connection is given back if the node unwatches."""
+        self._client.insists = False
         self._is_over.set()
 
     def end(self) -> None:

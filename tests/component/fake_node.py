@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
 # What the proxy asks on its own behalf; everything else is a client's.
 HOUSEKEEPING = frozenset(
-    {b"CLUSTER", b"INFO", b"COMMAND", b"CONFIG", b"FUNCTION", b"HELLO", b"AUTH", b"ASKING"}
+    {
+        b"CLUSTER",
+        b"INFO",
+        b"COMMAND",
+        b"CONFIG",
+        b"FUNCTION",
+        b"HELLO",
+        b"AUTH",
+        b"ASKING",
+        b"READONLY",
+    }
 )
 PATIENCE_S = 5.0
 
@@ -110,6 +120,7 @@ class FakeConnection:
         self.node = node
         self.resp = 2
         self.is_open = True
+        self.is_readonly = False
         self.received = bytearray()
         self._stream = stream
         self._writing = trio.Lock()

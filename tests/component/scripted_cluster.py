@@ -24,6 +24,7 @@ OK = simple(b"OK")
 INFO = b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.1.2\r\n"
 
 SINGLE_KEY = frozenset({b"GET", b"SET", b"APPEND", b"INCR", b"STRLEN", b"GETDEL"})
+READS = frozenset({b"GET", b"STRLEN", b"MGET", b"EXISTS", b"TOUCH"})
 MANY_KEYS = frozenset({b"DEL", b"UNLINK", b"EXISTS", b"TOUCH", b"MGET"})
 
 
@@ -51,6 +52,15 @@ class FakeCluster:
         self.password = b""
         self.announced_host = b"127.0.0.1"
         self._at_target: set[bytes] = set()
+        self.primary_of: dict[FakeNode, FakeNode] = {}
+        self.offset = 1000
+
+    def add_replica(self, primary: FakeNode) -> FakeNode:
+        """Return one more node, which copies a primary; before the cluster runs."""
+        replica = FakeNode(self, len(self.nodes), f"{len(self.nodes):040x}")
+        self.nodes.append(replica)
+        self.primary_of[replica] = primary
+        return replica
 
     @asynccontextmanager
     async def running(self, *, receive_buffer_bytes: int = 0) -> AsyncIterator[FakeCluster]:
@@ -116,6 +126,11 @@ class FakeCluster:
                 return command_reply()
             case [b"COMMAND", sub, *_]:
                 return array([null(connection.resp)]) if sub.upper() == b"INFO" else array([])
+            case [b"INFO", b"replication"]:
+                return bulk(self.replication_text(seen.node))
+            case [b"READONLY"]:
+                connection.is_readonly = True
+                return OK
             case [b"INFO", *_]:
                 return bulk(INFO)
             case [b"HELLO", b"3", *_]:
@@ -130,7 +145,7 @@ class FakeCluster:
             case [b"AUTH", *_, password]:
                 ok = password == self.password
                 return OK if ok else error(b"WRONGPASS invalid username-password pair")
-            case [b"ASKING"] | [b"READONLY"]:
+            case [b"ASKING"]:
                 return OK
             case [b"PING"]:
                 return simple(b"PONG")
@@ -168,7 +183,18 @@ class FakeCluster:
             assert target is not None
             return target.ask(slot)
         owner = self.owners[slot]
+        if self.primary_of.get(seen.node) is owner and seen.connection.is_readonly:
+            return None if args[0] in READS else owner.moved(slot)
         return None if owner is seen.node else owner.moved(slot)
+
+    def replication_text(self, node: FakeNode, *, link: bytes = b"up", behind: int = 0) -> bytes:
+        """Return INFO replication of a node, ``behind`` so many bytes."""
+        if node not in self.primary_of:
+            return b"# Replication\r\nrole:master\r\nmaster_repl_offset:%d\r\n" % self.offset
+        return (
+            b"# Replication\r\nrole:slave\r\nmaster_link_status:%b\r\n"
+            b"master_sync_in_progress:0\r\nslave_repl_offset:%d\r\n"
+        ) % (link, self.offset - behind)
 
     def _serve(self, args: list[bytes], resp: int) -> bytes:
         store = self.store
@@ -225,11 +251,13 @@ class FakeCluster:
         host = self.announced_host.decode()
         lines = []
         for node in self.nodes:
-            flags = "myself,master" if node is asked else "master"
+            primary = self.primary_of.get(node)
+            flags = ("myself," if node is asked else "") + ("slave" if primary else "master")
             slots = " ".join(f"{a}-{b}" for a, b, owner in ranges if owner is node)
             lines.append(
-                f"{node.id} {host}:{node.port}@{node.port} {flags} - 0 0 "
-                f"{node.config_epoch} connected {slots}".rstrip()
+                f"{node.id} {host}:{node.port}@{node.port} {flags} "
+                f"{primary.id if primary else '-'} 0 0 "
+                f"{(primary or node).config_epoch} connected {slots}".rstrip()
             )
         return ("\n".join(lines) + "\n").encode()
 

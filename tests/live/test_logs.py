@@ -125,14 +125,16 @@ def test_a_failover_is_these_lines(
     reader.wait_for("node reachable again")
 
     changes = f"failover from {dead.address} to {successor.address}, 5461 slots"
-    told = [(line["level"], line["event"]) for line in reader.lines()]
+    # How many health checks it misses is a matter of how long the vote takes.
+    lines = [line for line in reader.lines() if line["event"] not in ("node down", "node up again")]
+    told = [(line["level"], line["event"]) for line in lines]
     assert told == [
         ("info", "connection lost"),
         ("warning", "node unreachable"),
         ("info", "map changed"),
         ("info", "node reachable again"),
     ]
-    lost, unreachable, changed, back = reader.lines()
+    lost, unreachable, changed, back = lines
     assert lost["node"] == unreachable["node"] == back["node"] == str(dead.address)
     assert "refused" in str(unreachable["problem"])
     assert changed["changes"] in (changes, changes.replace("5461", "5462"))

@@ -30,6 +30,7 @@ const COLUMNS = [
   ["Connections", (node) => count(node.connections), "number"],
   ["Heard", (node) => heard(node), "number"],
   ["Ping", (node) => duration(node.ping_ms ?? NaN), "number"],
+  ["Reads", (node) => (node.reads === null ? "" : node.reads ? "yes" : "no")],
   ["Lag", (node) => lag(node), "number"],
   ["Zone", (node) => plain(node.zone ?? "–"), "wide"],
 ];

@@ -100,6 +100,10 @@ class FakeControl:
         self.on_judge()
         return self.verdict
 
+    def reader_refused(self, node: int, line: bytes, attempts: int) -> float:
+        self.asked.append(("reader_refused", node, line))
+        return 0.0
+
     def need_connection(self, pipeline: Pipeline) -> None:
         self.asked.append(("need_connection", pipeline.node))
 

@@ -8,7 +8,7 @@ import pytest
 from session_fakes import FakeClient
 
 from proxy.commands.table import snapshot_table
-from proxy.control.pools import LaneKey
+from proxy.control.lane_key import LaneKey
 from proxy.dataplane.lane import Lane
 from proxy.dataplane.tables import CommandTable
 from proxy.sessions.monitor import QUEUED_LIMIT_BYTES, Monitors

@@ -1,0 +1,67 @@
+"""A shard with replicas, and a proxy that may read there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fake_node import FakeNode
+from scripted_cluster import FakeCluster
+from served import Served, serve, until
+
+from proxy.cluster.slots import key_slot
+
+QUICK = {"health_interval_s": 0.05, "health_failures": 2}
+MASTERDOWN = b"-MASTERDOWN Link with MASTER is down.\r\n"
+
+
+class Shard:
+    """The first shard of a cluster of three, with two replicas, and a proxy before it."""
+
+    def __init__(self, cluster: FakeCluster, served: Served) -> None:
+        self.cluster = cluster
+        self.served = served
+        self.primary, self.others = cluster.nodes[0], cluster.nodes[1:3]
+        self.replicas = cluster.nodes[3:]
+        self.key = cluster.key_of(self.primary)
+        cluster.store[self.key] = b"x"
+
+    def readers(self) -> set[FakeNode]:
+        """Return who has answered GET of the key so far."""
+        return {node for node in self.cluster.nodes if node.seen(b"GET", self.key)}
+
+    def usable(self) -> int:
+        """Return how many replicas are of use, and asked if the settings want it."""
+        proxy = self.served.proxy
+        numbers = {proxy.routes.number(node.address) for node in self.replicas}
+        table = proxy.pools.lane_for(2).read_table
+        if table is None:
+            return sum(bool(proxy.reads.may_read(node.address)) for node in self.replicas)
+        owner, slot = proxy.routes.number(self.primary.address), key_slot(self.key)
+        return len(numbers & {table.reader_of(owner, slot, client) for client in range(8)})
+
+    async def ready(self, count: int = 2) -> None:
+        """Wait until so many replicas are of use, by the proxy's own knowledge."""
+        await until(lambda: self.usable() == count)
+
+
+@asynccontextmanager
+async def shard(
+    cluster: Mapping[str, object] | None = None, **reads: object
+) -> AsyncIterator[Shard]:
+    """Run a shard with these settings ``[reads]``."""
+    nodes = FakeCluster()
+    for _ in range(2):
+        nodes.add_replica(nodes.nodes[0])
+    async with (
+        nodes.running(),
+        serve(nodes, cluster={**QUICK, **(cluster or {})}, reads=reads) as served,
+    ):
+        yield Shard(nodes, served)
+
+
+async def read_by_many(found: Shard, count: int = 6) -> None:
+    """Have so many clients read the key."""
+    for _ in range(count):
+        client = await found.served.connect()
+        assert await client.call("GET", found.key) == b"$1\r\nx\r\n"
