@@ -302,7 +302,10 @@ class Reads:
             is_down: Its primary is down, so the link between them may be too.
         """
         known, vitals = self._known.get(node.address), self._pulse.vitals.get(node.address)
-        if known is None or known.is_out or vitals is None or vitals.misses_in_a_row:
+        if known is None or known.is_out or vitals is None:
+            return False
+        # One miss is enough to ask somebody else, unless that is a primary that is down.
+        if vitals.is_down if is_down else vitals.misses_in_a_row:
             return False
         replication = known.replication
         if replication is None or not replication.is_replica or node.failed:

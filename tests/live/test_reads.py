@@ -1,0 +1,150 @@
+"""Reads at replicas, health checks and breakers, with real servers.
+
+One cluster for the whole file, in which no replica takes over, so that a primary that is
+frozen stays the owner of its slots. Every test thaws what it froze.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from proxy.embedded import EmbeddedCluster, ProxyProcess, RedisNode, wait_for
+
+pytestmark = pytest.mark.live
+
+KEY = b"user:1"
+MakeProxy = Callable[..., ProxyProcess]
+QUICK = {"cluster.health_interval_s": "0.2", "cluster.health_failures": "2"}
+SETTINGS = {"cluster-replica-no-failover": "yes", "cluster-require-full-coverage": "no"}
+
+
+@pytest.fixture(scope="module")
+def shards(engine: str) -> Iterator[EmbeddedCluster]:
+    """The cluster of this file."""
+    with EmbeddedCluster(engine, settings=SETTINGS) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def primary(shards: EmbeddedCluster) -> Iterator[RedisNode]:
+    """The primary of the key; afterwards all nodes are thawed and agree."""
+    shards.wait_until_in_sync()
+    yield shards.primary_for(KEY)
+    for node in shards.nodes:
+        node.thaw()
+    shards.wait_until_agreed()
+
+
+@pytest.fixture
+def replica(shards: EmbeddedCluster, primary: RedisNode) -> RedisNode:
+    """Its replica."""
+    (found,) = shards.replicas_of(primary)
+    return found
+
+
+def connect(proxy: ProxyProcess) -> redis.Redis:
+    """Return a client that waits longer than the proxy does, and does not try again."""
+    return redis.Redis(proxy.address.host, proxy.port, socket_timeout=30)
+
+
+def gets(node: RedisNode) -> int:
+    """Return how many GETs a node has answered."""
+    told = node.info("commandstats").get("cmdstat_get", "calls=0,")
+    return int(told.partition("calls=")[2].partition(",")[0])
+
+
+def wait_for_event(client: redis.Redis, kind: str, node: RedisNode) -> None:
+    """Wait until the proxy has told that something happened to a node."""
+
+    def has_come() -> bool:
+        events = str(client.execute_command("PROXY", "EVENTS"))
+        return f"'{kind}'" in events and str(node.address) in events
+
+    wait_for(has_come, deadline_s=20.0, what=f"{kind} of {node.address}")
+
+
+def test_a_replica_answers_reads_and_the_primary_writes(
+    shards: EmbeddedCluster, make_proxy: MakeProxy, primary: RedisNode, replica: RedisNode
+) -> None:
+    proxy = make_proxy(shards.addresses, settings={**QUICK, "reads.policy": "replica"})
+    client = connect(proxy)
+    client.set(KEY, "x")
+    assert client.wait(1, 5000) == 1
+    before = gets(primary), gets(replica)
+
+    answered = {client.get(KEY) for _ in range(100)}
+
+    assert answered == {b"x"}
+    assert gets(replica) - before[1] == 100
+    assert gets(primary) == before[0]
+
+
+def test_a_frozen_replicas_reads_go_to_the_primary_and_come_back(
+    shards: EmbeddedCluster, make_proxy: MakeProxy, primary: RedisNode, replica: RedisNode
+) -> None:
+    proxy = make_proxy(shards.addresses, settings={**QUICK, "reads.policy": "prefer_replica"})
+    client, watcher = connect(proxy), connect(proxy)
+    client.set(KEY, "y")
+    assert client.wait(1, 5000) == 1
+    wait_for(lambda: reads_at(client, replica), deadline_s=10.0, what="reads at the replica")
+    at_primary = gets(primary)
+
+    replica.freeze()
+
+    assert {client.get(KEY) for _ in range(20)} == {b"y"}
+    assert gets(primary) > at_primary
+    wait_for_event(watcher, "node_down", replica)
+    replica.thaw()
+    wait_for(lambda: reads_at(client, replica), deadline_s=20.0, what="reads at the replica")
+
+
+def reads_at(client: redis.Redis, node: RedisNode) -> bool:
+    """Return whether a GET goes to this node."""
+    before = gets(node)
+    client.get(KEY)
+    return gets(node) > before
+
+
+def test_while_a_primary_is_frozen_its_replica_answers_reads(
+    shards: EmbeddedCluster, make_proxy: MakeProxy, primary: RedisNode, replica: RedisNode
+) -> None:
+    proxy = make_proxy(shards.addresses, settings={**QUICK, "reads.fallback_s": "60"})
+    client, watcher = connect(proxy), connect(proxy)
+    client.set(KEY, "z")
+    assert client.wait(1, 5000) == 1
+
+    primary.freeze()
+    wait_for_event(watcher, "node_down", primary)
+
+    assert client.get(KEY) == b"z"
+    primary.thaw()
+    wait_for_event(watcher, "node_up", primary)
+    client.set(KEY, "after")
+    wait_for(lambda: reads_at(client, primary), deadline_s=20.0, what="reads at the primary")
+
+
+def test_a_breaker_opens_when_waiting_is_hopeless_and_closes_when_the_node_lives(
+    shards: EmbeddedCluster, make_proxy: MakeProxy, primary: RedisNode
+) -> None:
+    settings = {**QUICK, "cluster.request_timeout_s": "1", "cluster.breaker_after_s": "1"}
+    proxy = make_proxy(shards.addresses, settings=settings)
+    client, watcher = connect(proxy), connect(proxy)
+    client.set(KEY, "x")
+
+    primary.freeze()
+    # Nobody asks anything of it: the health checks notice.
+    wait_for_event(watcher, "node_down", primary)
+    refusals = []
+    while not any("its breaker is open" in words for words in refusals):
+        assert len(refusals) < 20
+        with pytest.raises(redis.RedisError) as refused:
+            client.set(KEY, "y")
+        refusals.append(str(refused.value))
+    primary.thaw()
+    wait_for_event(watcher, "breaker_closed", primary)
+
+    assert str(primary.address) in refusals[-1]
+    assert client.set(KEY, "z")
