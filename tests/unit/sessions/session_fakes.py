@@ -120,6 +120,9 @@ class FakeContext:
         assert isinstance(client, FakeClient)
         client.resp = version
 
+    def use_readers(self, client: ClientView) -> None:
+        assert isinstance(client, FakeClient)
+
     async def unblock(self, client_id: int, *, with_error: bool) -> bool:
         return False
 
