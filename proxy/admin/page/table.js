@@ -7,7 +7,8 @@
 import { byId, keep, make, mark, say } from "./dom.js";
 import { count } from "./format.js";
 
-const SHOWN = 100; // rows; more would be slow to draw and nobody reads them
+// Rows; more would be slow to draw and nobody reads them. All settings have to be among them.
+const SHOWN = 200;
 
 export class Table {
   /**
