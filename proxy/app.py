@@ -10,7 +10,7 @@ from dataclasses import asdict
 import structlog
 import trio
 
-from proxy.admin.port import AdminPort, Orders
+from proxy.admin.port import AdminPort
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Topology
 from proxy.config import Settings
@@ -33,6 +33,7 @@ from proxy.control.watch import Watcher
 from proxy.dataplane.drive import drive
 from proxy.dataplane.engine import Engine
 from proxy.insight.views_answers import EventKind, Level
+from proxy.life.administering import serve_admin
 from proxy.life.announce import start_facts
 from proxy.life.certificates import Certificates
 from proxy.life.doors import open_doors, tell_if_protected
@@ -315,7 +316,7 @@ class Proxy:
                 self.admin = AdminPort(self.settings.admin, self.admin_guard)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(drive, self.engine)
-                nursery.start_soon(self._serve_admin)
+                nursery.start_soon(serve_admin, self)
                 nursery.start_soon(self.watcher.run)
                 nursery.start_soon(self.pools.run)
                 nursery.start_soon(self.pulse.run)
@@ -357,20 +358,6 @@ class Proxy:
             if self.admin:
                 self.admin.close()
             self.engine.close()
-
-    async def _serve_admin(self) -> None:
-        if self.admin is None:
-            return
-        await self.admin.serve(
-            insight=self.observatory.insight,
-            gauged=self,
-            orders=Orders(
-                drain=lambda: self.stop("POST /drain"),
-                reload=self.reload,
-                set_log_level=lambda level: self.reloader.change("log.level", level),
-            ),
-            token=lambda: self.admin_token.words,
-        )
 
     def stop(self, why: str) -> float:
         """Ask the proxy to end, and return how many seconds that may take."""

@@ -75,6 +75,7 @@ class AdminPort:
         self,
         *,
         insight: Insight,
+        cluster_health: Callable[[], object],
         gauged: Gauged,
         orders: Orders,
         token: Callable[[], str],
@@ -83,6 +84,7 @@ class AdminPort:
 
         Args:
             insight: Makes the views.
+            cluster_health: Makes that of the cluster's health.
             gauged: Whom a scrape asks.
             orders: Carries out what is to be changed.
             token: Returns the token for that; empty: there is none.
@@ -98,6 +100,7 @@ class AdminPort:
 
         site = Site(
             insight=insight,
+            cluster_health=cluster_health,
             metrics=Metrics(
                 gauged, readiness=insight.readiness, version=find_version() or "unknown"
             ),

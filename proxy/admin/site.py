@@ -47,6 +47,7 @@ class Site:
 
     Args:
         insight: Makes the views.
+        cluster_health: Makes that of the cluster's health.
         metrics: Makes the text of ``/metrics``.
         orders: Carries out what is to be changed.
         token: Returns the token for that; empty: there is none.
@@ -58,6 +59,7 @@ class Site:
         self,
         *,
         insight: Insight,
+        cluster_health: Callable[[], object],
         metrics: Scrape,
         orders: Orders,
         token: Callable[[], str],
@@ -78,6 +80,7 @@ class Site:
                 # As /readyz, for the page: to a browser 503 is an error in its console.
                 self._view("/readiness", lambda _: insight.readiness()),
                 self._view("/topology", lambda _: insight.topology()),
+                self._view("/cluster-health", lambda _: cluster_health()),
                 self._view("/stats", lambda _: insight.stats()),
                 self._view("/events", lambda ask: insight.events(_number(ask, "after", 0))),
                 self._view("/explain", lambda ask: insight.explain(_command(ask))),

@@ -1,4 +1,8 @@
-"""Real servers, clusters and proxies started from Python: for demo, tests and compare.py."""
+"""Real servers, clusters and proxies started from Python: for demo, tests and compare.py.
+
+They are formed, moved and judged by a little code of this room's own and not by ``proxy.manage``:
+what the tests of that room stand on must not be what they test.
+"""
 
 from proxy.embedded.cluster import EmbeddedCluster
 from proxy.embedded.engines import (

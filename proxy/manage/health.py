@@ -18,7 +18,7 @@ from proxy.manage.agreement import differences
 from proxy.manage.health_nodes import NODE_CHECKS
 from proxy.manage.health_values import Finding
 from proxy.manage.inspect import open_slots, versions
-from proxy.manage.survival import Verdict, host_verdicts, node_verdicts
+from proxy.manage.survival import Verdict, host_verdicts, in_order, node_verdicts
 from proxy.manage.view import View
 
 
@@ -136,7 +136,7 @@ def _epochs(view: View) -> Iterator[Finding]:
 
 
 def _replicas(view: View) -> Iterator[Finding]:
-    for primary in view.topology.primaries:
+    for primary in in_order(view.topology.primaries):
         copies = [node for node in view.topology.replicas_of(primary.id) if not node.failed]
         if not copies:
             yield Finding("no_replica", "warning", primary.address, "has no replica")

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.map import Node
 from proxy.manage.view import View
 
 
@@ -31,7 +32,7 @@ def node_verdicts(view: View) -> tuple[Verdict, ...]:
     working = working_nodes(view)
     return tuple(
         verdict(view, f"node {primary.address}", {primary.id}, working)
-        for primary in view.topology.primaries
+        for primary in in_order(view.topology.primaries)
         if primary.id in working
     )
 
@@ -43,7 +44,9 @@ def host_verdicts(view: View) -> tuple[Verdict, ...]:
     for node in view.topology.nodes:
         on_host.setdefault(node.address.host, set()).add(node.id)
     hosts = dict.fromkeys(
-        primary.address.host for primary in view.topology.primaries if primary.id in working
+        primary.address.host
+        for primary in in_order(view.topology.primaries)
+        if primary.id in working
     )
     return tuple(verdict(view, f"host {host}", on_host[host], working) for host in hosts)
 
@@ -61,7 +64,7 @@ def verdict(view: View, loss: str, lost: set[str], working: set[str]) -> Verdict
     left = working - lost
     heirs: list[Address] = []
     orphans: list[Address] = []
-    for primary in topology.primaries:
+    for primary in in_order(topology.primaries):
         if primary.id in left:
             continue
         found = [
@@ -82,6 +85,11 @@ def verdict(view: View, loss: str, lost: set[str], working: set[str]) -> Verdict
             loss, False, f"of the primaries {voters} would be left to vote, and it takes {needed}"
         )
     return Verdict(loss, True, f"{_list(heirs)} would take over")
+
+
+def in_order(nodes: Iterable[Node]) -> list[Node]:
+    """Return nodes by their addresses: each node lists the others in an order of its own."""
+    return sorted(nodes, key=lambda node: node.address)
 
 
 def working_nodes(view: View) -> set[str]:

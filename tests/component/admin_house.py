@@ -22,6 +22,7 @@ from proxy.insight.views_answers import (
     ReadinessView,
 )
 from proxy.insight.views_requests import BigkeysView, HotkeysView, SlowlogView
+from proxy.life.cluster_check import CheckView
 from proxy.life.reload import Reloaded
 
 TOKEN = "s3cret-wörd"
@@ -123,6 +124,7 @@ class House:
         )
         self.site = Site(
             insight=Insight(sources),
+            cluster_health=lambda: CheckView(at=None, every_s=10.0, health=None),
             metrics=self,
             orders=Orders(
                 drain=lambda: self._order("drain", 12.0),

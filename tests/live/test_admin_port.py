@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 import redis
 from admin_client import DEADLINE_S, TOKEN, Admin, administered
 from prometheus_client.parser import text_string_to_metric_families
+from slotway_command import slotway
 
 from proxy.admin.server import MAX_CONNECTIONS
 from proxy.embedded import EmbeddedCluster, lease_ports, wait_for
@@ -43,6 +45,7 @@ ROUTES = {
     "/topology": "application/json",
     "/clients": "application/json",
     "/stats": "application/json",
+    "/cluster-health": "application/json",
     "/slowlog": "application/json",
     "/hotkeys": "application/json",
     "/bigkeys": "application/json",
@@ -77,6 +80,17 @@ def test_the_views_show_what_is_there(admin: Admin, cluster: EmbeddedCluster) ->
     assert "marker" in [row["name"] for row in rows]
     assert road == "split"
     assert settings["admin.port"] == str(admin.port)
+
+
+def test_the_health_is_that_of_the_command_line(admin: Admin, cluster: EmbeddedCluster) -> None:
+    def checked() -> dict[str, object] | None:
+        found: dict[str, object] | None = admin.ask("/cluster-health").json["health"]
+        return found
+
+    found = wait_for(checked, DEADLINE_S, "a verdict")
+
+    told = json.loads(slotway("health", "--json", "--seed", cluster.addresses[0]))
+    assert found == told
 
 
 def test_no_secret_is_in_any_answer(admin: Admin) -> None:

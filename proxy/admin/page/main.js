@@ -4,6 +4,7 @@
 // (CPython 3.11, CI machine).
 
 import { Chart, ChartGroup } from "./chart.js";
+import { Checkup } from "./checkup.js";
 import { byId, mark, say } from "./dom.js";
 import { Events } from "./events.js";
 import { Explain } from "./explain.js";
@@ -82,6 +83,7 @@ for (const [id, settings] of Object.entries(CHARTS)) new Chart(group, byId(id), 
 const numbers = new ShardNumbers();
 const slots = new SlotMap();
 const shards = new Shards();
+const checkup = new Checkup();
 const events = new Events(SPAN_S);
 const failures = new Failures();
 const settings = new SettingsTable();
@@ -107,6 +109,7 @@ const VIEWS = [
   { name: "slowlog", everyMs: 3000, show: showSlowLog },
   { name: "clients", everyMs: 3000, show: showClients },
   { name: "bigkeys", everyMs: 5000, show: showBigKeys },
+  { name: "cluster-health", everyMs: 5000, show: (check) => checkup.show(check) },
   { name: "config", everyMs: 30000, show: (config) => settings.show(config) },
 ];
 
