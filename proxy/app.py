@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,7 +16,6 @@ from proxy.config import Settings
 from proxy.control.breaker import Breakers
 from proxy.control.calls import Calls
 from proxy.control.connection import Credentials
-from proxy.control.doorman import Doorman
 from proxy.control.functions import FunctionCare
 from proxy.control.hub import Hub
 from proxy.control.hub_roads import HubRoads
@@ -36,22 +34,24 @@ from proxy.insight.views_answers import EventKind, Level
 from proxy.life.administering import serve_admin
 from proxy.life.announce import start_facts
 from proxy.life.certificates import Certificates
-from proxy.life.doors import open_doors, tell_if_protected
+from proxy.life.doors import Doors
 from proxy.life.drain import Drain
 from proxy.life.file_watch import FileWatch
 from proxy.life.given import AdminToken
+from proxy.life.identity import open_accounts
 from proxy.life.learning import CommandTables
 from proxy.life.live_settings import denied_by
 from proxy.life.observing import observe
 from proxy.life.own_info import own_info
+from proxy.life.predecessor import Predecessor
 from proxy.life.reload import Reloaded, Reloader
 from proxy.life.sampling import Sampling
-from proxy.listeners import open_listeners, open_tls_listeners, port_of
-from proxy.sessions.accounts import Accounts, PassedUsers
+from proxy.life.succession import Estate, Succession
+from proxy.sessions.accounts import PassedUsers
 from proxy.sessions.across import Across
 from proxy.sessions.blocking import Blocking
 from proxy.sessions.desk import Desk
-from proxy.sessions.passwords import PasswordBook
+from proxy.sessions.moving import Arrivals
 from proxy.sessions.pins import stand_before
 from proxy.sessions.state import ClientState
 from proxy.sessions.transaction_queue import TransactionRules
@@ -68,16 +68,23 @@ class Proxy:
     Args:
         settings: Everything that can be set, as it is at start.
         sources: Where they are read again; None: nowhere, they stay as they are.
+        predecessor: The process whose place it takes.
 
     Attributes:
         stop_wanted: Set when the proxy is asked to end by whoever may; ``drain`` is next.
     """
 
-    def __init__(self, settings: Settings, sources: Sources | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sources | None = None,
+        predecessor: Predecessor | None = None,
+    ) -> None:
         self.port, self.tls_port = settings.listen.port, 0
         self.stop_wanted = trio.Event()
+        self._predecessor = predecessor
         self.started_s = time.monotonic()
-        self._listening: list[socket.socket] = []
+        self._doors: Doors | None = None
         self.admin: AdminPort | None = None
         self.guard, self.admin_guard, self.node_tls = Guard(), Guard(), NodeTls()
         self.certificates = Certificates()
@@ -139,7 +146,7 @@ class Proxy:
         self.tables = CommandTables(
             self.engine, self.watcher, denied=denied_by(settings), is_pinned=bool(settings.pin)
         )
-        self.accounts = self._make_accounts(settings)
+        self.accounts = open_accounts(settings, self.watcher, self.pools, self.node_tls)
         self.calls = Calls(
             engine=self.engine,
             pools=self.pools,
@@ -231,6 +238,8 @@ class Proxy:
         self.tables.on_table = self._commands_changed
         self.tables.on_server = self.desk.note_server
         self.drainer = Drain(self.engine, self.blocking)
+        self.arrivals = Arrivals(self.engine, self.pools, self.accounts, self.rates)
+        self.succession = Succession(self.engine, self.blocking, self.arrivals)
         self.sampling = Sampling(settings, self.routes, self.watcher)
         self.observatory = observe(self, settings, sources)
         self.admin_token = AdminToken()
@@ -253,21 +262,7 @@ class Proxy:
     @property
     def is_listening(self) -> bool:
         """Whether clients are let in."""
-        return any(listener.fileno() >= 0 for listener in self._listening)
-
-    def _make_accounts(self, settings: Settings) -> Accounts:
-        """Return who may come in: users of the settings, or of the servers."""
-        cluster = settings.cluster
-        if settings.clients.acl != "pass":
-            return PasswordBook({})
-        doorman = Doorman(
-            topology=lambda: self.watcher.topology,
-            suspect=self.watcher.suspect,
-            tls=self.node_tls,
-            connect_timeout_s=cluster.connect_timeout_s,
-            timeout_s=cluster.request_timeout_s,
-        )
-        return PassedUsers(doorman, self.pools)
+        return self._doors is not None and any(each.fileno() >= 0 for each in self._doors.sockets)
 
     def _commands_changed(self) -> None:
         self.hub.divert_publish()
@@ -307,13 +302,12 @@ class Proxy:
         Raises:
             ConfigError: The address cannot be listened on.
         """
-        listen, tls = self.settings.listen, self.settings.tls
-        listeners = open_listeners(listen)
+        settings, before = self.settings, self._predecessor
+        inherited = (before.listeners, before.admin_listeners) if before else ((), ())
+        doors = Doors(settings.listen, settings.tls, self.guard, inherited[0])
         try:
-            with_tls = open_tls_listeners(listen, tls, listeners)
-            listeners += [listener for listener in with_tls if listener not in listeners]
-            if self.settings.admin.enabled:
-                self.admin = AdminPort(self.settings.admin, self.admin_guard)
+            if settings.admin.enabled:
+                self.admin = AdminPort(settings.admin, self.admin_guard, inherited[1])
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(drive, self.engine)
                 nursery.start_soon(serve_admin, self)
@@ -334,9 +328,13 @@ class Proxy:
                 if isinstance(self.accounts, PassedUsers):
                     await self.accounts.open()
                     nursery.start_soon(self.accounts.run)
-                open_doors(self.engine, listen, listeners, with_tls, self.guard)
-                self.port, self.tls_port = port_of(listeners), port_of(with_tls)
-                self._listening = listeners
+                if before is not None:
+                    self.engine.next_client_id = await before.step_back()
+                    nursery.start_soon(before.take_clients, self.arrivals)
+                    if self.admin is not None:
+                        self.admin.go_on()
+                doors.let_in(self.engine)
+                self._doors, self.port, self.tls_port = doors, doors.port, doors.tls_port
                 self.observatory.events.note(EventKind.STARTED, f"listening on port {self.port}")
                 log.info(
                     "listening",
@@ -349,12 +347,11 @@ class Proxy:
                         topology=self.watcher.topology,
                     ),
                 )
-                tell_if_protected(listeners, is_protected=self.plane.entrance.rules.is_protected)
+                doors.tell_if_protected(is_protected=self.plane.entrance.rules.is_protected)
                 on_listening(self.port)
                 await trio.sleep_forever()
         finally:
-            for listener in listeners:
-                listener.close()
+            doors.close()
             if self.admin:
                 self.admin.close()
             self.engine.close()
@@ -381,6 +378,15 @@ class Proxy:
         self.observatory.events.note(EventKind.RELOAD, f"reloaded, and {changed} has changed")
         return done
 
+    async def hand_over(self) -> None:
+        """Start a successor and give it everything, then end; go on if that fails."""
+        if self._doors is None or self.stop_wanted.is_set():
+            log.warning("not handed over", why="this process does not serve clients")
+            return
+        if await self.succession.run(Estate(self.settings, self._doors, self.admin)):
+            self.stop("a successor serves")
+
     async def drain(self) -> None:
         """Send the clients away without breaking off what has begun; see ``drain.py``."""
-        await self.drainer.run(self._listening, self.settings.listen)
+        sockets = self._doors.sockets if self._doors else ()
+        await self.drainer.run(sockets, self.settings.listen, is_late=self.succession.is_over)

@@ -1,7 +1,8 @@
 """The sockets that clients connect to; a wrong address is told before anything else begins.
 
 Strategy: sockets that a service manager has opened and passes on (systemd's socket
-activation) are used as they are; else they are opened here. A passed socket outlives the
+activation), or an older slotway whose place we take, are used as they are; else they are
+opened here. A passed socket outlives the
 process: who connects while none runs waits in the kernel, and the next one answers.
 
 Source: ``sd_listen_fds(3)``. The descriptors begin at 3; ``LISTEN_FDS`` is how many,
@@ -23,13 +24,17 @@ FIRST_PASSED = 3
 _PASSING = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
-def open_listeners(listen: Listen) -> list[socket.socket]:
+def open_listeners(listen: Listen, inherited: Sequence[socket.socket] = ()) -> list[socket.socket]:
     """Return listening, non-blocking sockets: those passed to us, else those of the settings.
+
+    Args:
+        listen: What is to be opened, if nothing was passed.
+        inherited: Sockets of a process whose place we take.
 
     Raises:
         ConfigError: One of them cannot be opened, or what was passed is no listening socket.
     """
-    passed = take_passed(os.environ)
+    passed = list(inherited) or take_passed(os.environ)
     if not passed:
         return _open_all(listen)
     for listener in passed:

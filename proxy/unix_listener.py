@@ -56,6 +56,11 @@ class UnixListener(socket.socket):
             os.umask(before)
         return listener
 
+    @property
+    def is_made_here(self) -> bool:
+        """Whether the path goes with this socket."""
+        return self._made is not None
+
     def own(self) -> None:
         """Have the path removed with this socket."""
         self._made = _identity(self.getsockname())

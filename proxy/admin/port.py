@@ -7,10 +7,12 @@ for it. Whatever goes wrong here ends at worst the admin port.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
+import trio
 
 from proxy.admin.listener import only_from_here, open_admin_listeners
 from proxy.admin.metric_rows import Gauged
@@ -52,24 +54,44 @@ class AdminPort:
     Args:
         admin: Its settings.
         guard: Wraps its connections, if it has a certificate.
+        passed: Its sockets, if another process serves there; it is paused until that stops.
 
     Attributes:
         port: Its number.
+        listeners: Its sockets.
 
     Raises:
         ConfigError: Its address cannot be listened on.
     """
 
-    def __init__(self, admin: Admin, guard: Callable[[], Wrapped]) -> None:
+    def __init__(
+        self,
+        admin: Admin,
+        guard: Callable[[], Wrapped],
+        passed: Sequence[socket.socket] = (),
+    ) -> None:
         self._address = admin.address
         self._guard = guard if admin.tls_cert_file is not None else None
-        self._listeners = open_admin_listeners(admin)
-        self.port: int = self._listeners[0].getsockname()[1]
+        self.listeners = passed or open_admin_listeners(admin)
+        self.port: int = self.listeners[0].getsockname()[1]
+        self._may_accept = trio.Event()
+        if not passed:
+            self._may_accept.set()
+        self._accepting = trio.CancelScope()
 
     def close(self) -> None:
         """Listen no more; may be called again."""
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener.close()
+
+    def pause(self) -> None:
+        """Accept nobody until ``go_on``, and close what is open; who connects waits."""
+        self._may_accept = trio.Event()
+        self._accepting.cancel()
+
+    def go_on(self) -> None:
+        """Accept again."""
+        self._may_accept.set()
 
     async def serve(
         self,
@@ -107,9 +129,13 @@ class AdminPort:
             orders=orders,
             token=token,
             address=self._address,
-            is_private=only_from_here(self._listeners),
+            is_private=only_from_here(self.listeners),
         )
         try:
-            await serve(site, self._listeners, hurry, self._guard)
+            while True:
+                await self._may_accept.wait()
+                with trio.CancelScope() as self._accepting:
+                    listeners = [listener.dup() for listener in self.listeners]
+                    await serve(site, listeners, hurry, self._guard)
         except Exception:  # a bug here must not end the proxy
             log.exception("the admin port has ended")

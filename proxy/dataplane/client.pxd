@@ -21,6 +21,7 @@ cdef enum Stall:
     STALL_NODE = 32      # until a node's full queue has room
     STALL_PAUSE = 64     # until CLIENT PAUSE is over
     STALL_RATE = 128     # until its allowance has grown
+    STALL_HANDOVER = 256 # until another process has it
 
 
 cdef enum Place:

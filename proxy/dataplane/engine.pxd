@@ -3,10 +3,10 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from proxy.dataplane.client_side cimport ClientSide
+from proxy.dataplane.handover cimport Handover
 
 
-cdef class Engine(ClientSide):
+cdef class Engine(Handover):
     cdef object __weakref__
     cdef list lanes
     cdef double tick_ended

@@ -1,12 +1,12 @@
 """The data plane's heartbeat: one tick takes everything that is ready, then writes."""
 
-from proxy.dataplane.client_side import ClientSide
+from proxy.dataplane.handover import Handover
 from proxy.dataplane.hooks import Hooks, Shower
 from proxy.dataplane.lane import Lane
 from proxy.dataplane.pins import Pins
 from proxy.dataplane.tables import CommandTable, SlotMap
 
-class Engine(ClientSide):
+class Engine(Handover):
     """The data plane.
 
     Args:

@@ -7,10 +7,10 @@ replies were gathered for it. One trio task drives all of it (``drive.py``), so
 what trio costs is paid per tick and not per request. Time is looked after in
 sweeps, ten a second.
 
-The engine is one object in sixteen files, each adding one idea to the one below: witness,
+The engine is one object in seventeen files, each adding one idea to the one below: witness,
 ledger, recovery, breaker, own_requests, restraint, router, hedge, sockets, node_side,
-handshakes, farewell, doorway, client_output, client_side, and this one. As separate objects they
-would call each other for every request.
+handshakes, farewell, doorway, client_output, client_side, handover, and this one. As separate
+objects they would call each other for every request.
 """
 
 import weakref
@@ -34,7 +34,7 @@ cdef double SWEEP_S = 0.1       # how late a deadline may be noticed
 cdef double SLEEPER_S = 0.01    # how late a held piece may be sent again
 
 
-cdef class Engine(ClientSide):
+cdef class Engine(Handover):
     """The data plane.
 
     Args:

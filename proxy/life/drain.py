@@ -39,21 +39,24 @@ class Drain:
         self._engine = engine
         self._blocking = blocking
 
-    async def run(self, listeners: Sequence[socket.socket], listen: Listen) -> None:
+    async def run(
+        self, listeners: Sequence[socket.socket], listen: Listen, *, is_late: bool = False
+    ) -> None:
         """Return when all clients are gone, or ``drain_s`` after the listeners are closed.
 
         Args:
             listeners: Closed here.
             listen: How long each step may take.
+            is_late: A successor serves already, and who had to linger has lingered.
         """
         self.has_begun = True
-        await trio.sleep(listen.drain_delay_s)
+        await trio.sleep(0 if is_late else listen.drain_delay_s)
         for listener in listeners:
             if listener.fileno() >= 0:
                 self._engine.stop_listening(listener.fileno())
                 listener.close()
         with trio.move_on_after(listen.drain_s):
-            with trio.move_on_after(listen.drain_linger_s):
+            with trio.move_on_after(0 if is_late else listen.drain_linger_s):
                 await self._let_linger()
             self._engine.drain()
             self._blocking.close_all()

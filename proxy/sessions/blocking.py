@@ -66,6 +66,9 @@ class Wait(Protocol):
     async def end(self, *, with_error: bool) -> bool:
         """End the wait as CLIENT UNBLOCK does; False: it has got its reply before."""
 
+    def remainder(self) -> list[bytes] | None:
+        """Return the command for the rest of the wait; None: nobody else can go on with it."""
+
 
 class Blocking:
     """All clients that wait, and what their waits share.
@@ -107,6 +110,7 @@ class Blocking:
         self._watcher = watcher
         self._plane = plane
         self._waits: dict[Client, Wait] = {}
+        self._sent_back: set[Client] = set()
         self._lingering_send, self._lingering_receive = trio.open_memory_channel[
             tuple[AsyncExitStack, Held]
         ](1_000_000)  # as long as there are private connections, which have a limit
@@ -167,8 +171,20 @@ class Blocking:
         for client in list(self._waits):
             client.close()
 
-    async def attend(self, client: Client, name: bytes, args: Sequence[bytes], wait: Wait) -> bytes:
-        """Have a client wait, and return its reply."""
+    async def send_back(self, client: Client) -> None:
+        """End a client's wait so that what is left of it is its next request, not yet read.
+
+        Without effect if it has got its reply before, or nobody else can go on with it.
+        """
+        wait = self._waits.get(client)
+        if wait is not None and client not in self._sent_back and wait.remainder() is not None:
+            self._sent_back.add(client)
+            await wait.end(with_error=False)
+
+    async def attend(
+        self, client: Client, name: bytes, args: Sequence[bytes], wait: Wait
+    ) -> bytes | None:
+        """Have a client wait, and return its reply; None: its wait was sent back."""
         lane = self.lane_of(client)
         self._waits[client] = wait
         client.state.wait = wait
@@ -179,9 +195,16 @@ class Blocking:
             self.engine.watch_end(client, False)
             client.state.wait = None
             del self._waits[client]
+            is_sent_back = client in self._sent_back
+            self._sent_back.discard(client)
         if client.is_closed:
             # It left when the reply had come, and this task had not yet had its turn.
             self.give_back(lane, name, args, reply)
+        elif is_sent_back and reply in words.NOTHING:
+            rest = wait.remainder()
+            assert rest is not None
+            self.engine.take_request_back(client, encode_command(*rest))
+            return None
         return reply
 
     @contextmanager

@@ -22,7 +22,7 @@ from proxy.dataplane.lane import Lane
 from proxy.resp import replies_blocking as say
 from proxy.sessions import blocking_words as words
 from proxy.sessions.blocking_pops import STALL_S, Room
-from proxy.sessions.blocking_wait import OwnWait
+from proxy.sessions.blocking_wait import OwnWait, for_the_rest
 
 
 class MoveWait(OwnWait):
@@ -46,9 +46,14 @@ class MoveWait(OwnWait):
         super().__init__(lane)
         self._room = room
         self._name = name
+        self._args = args
         self._source = args[1]
         self._move = move
         self._deadline = taken_at + (words.timeout_s(name, args) or math.inf)
+
+    def remainder(self) -> list[bytes]:
+        """Return the command for the rest of the wait."""
+        return for_the_rest(self._name, self._args, self._deadline)
 
     async def _run(self) -> bytes:
         watch = self._room.news.watch(key_of(self._lane).database, [self._source], b"LLEN")

@@ -54,7 +54,7 @@ from proxy.resp import replies_blocking as say
 from proxy.resp.decode import error_code
 from proxy.resp.encode import encode_command
 from proxy.sessions import blocking_words as words
-from proxy.sessions.blocking_wait import OwnWait
+from proxy.sessions.blocking_wait import OwnWait, for_the_rest
 
 log = structlog.get_logger()
 
@@ -161,6 +161,10 @@ class PopsWait(OwnWait):
         self._keys = list(dict.fromkeys(keys))
         self._deadline = taken_at + (time_s or math.inf)
         self._given_up: list[_Attempt] = []
+
+    def remainder(self) -> list[bytes]:
+        """Return the command for the rest of the wait."""
+        return for_the_rest(self._name, self._args, self._deadline)
 
     async def _run(self) -> bytes:
         if not words.is_plain(self._name, self._args) or not self._is_our_user():

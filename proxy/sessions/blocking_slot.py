@@ -207,6 +207,10 @@ class SlotWait:
         self._scope.cancel()
         return True
 
+    def remainder(self) -> list[bytes]:
+        """Return the command for the rest of the wait; ``$`` is what it was at first."""
+        return self._args_now()
+
     async def _wait_somewhere(self) -> bytes | None:
         """Wait at one node; None: it will not have us any longer."""
         node = self._node()

@@ -6,7 +6,9 @@ for the reply that it really got; one that came first stands.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import trio
 
@@ -51,6 +53,10 @@ class OwnWait(ABC):
         await self._is_over.wait()
         return self._reply is ended
 
+    def remainder(self) -> list[bytes] | None:
+        """Return the command for the rest of the wait; None: nobody else can go on with it."""
+        return None
+
     @abstractmethod
     async def _run(self) -> bytes:
         """Wait; return the reply, which is ``_ended`` if it was ended."""
@@ -58,3 +64,10 @@ class OwnWait(ABC):
     async def _interrupt(self) -> None:
         """Wake what ``_run`` waits for, after ``_ended`` was set."""
         self._scope.cancel()
+
+
+def for_the_rest(name: bytes, args: Sequence[bytes], deadline: float) -> list[bytes]:
+    """Return a blocking command with the time from now to ``deadline``, which may be never."""
+    if deadline == math.inf:
+        return words.with_timeout(name, args, words.FOR_EVER)
+    return words.with_timeout(name, args, max(deadline - trio.current_time(), words.LEAST_S))

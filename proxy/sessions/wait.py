@@ -131,6 +131,9 @@ class AckWait:
         self._scope.cancel()
         return True
 
+    def remainder(self) -> None:
+        """Return None: the replicas have been asked over this client's own connections."""
+
     async def _wait_for(self, node: Node, look: Callable[[Node], Awaitable[None]]) -> None:
         try:
             await look(node)
@@ -212,7 +215,7 @@ def _text(frame: bytes) -> bytes:
 
 async def _begin(
     desk: Front, client: Client, name: bytes, args: list[bytes], taken_at: float
-) -> bytes:
+) -> bytes | None:
     numbers = [parse_integer(arg) for arg in args[1:]]
     *wanted, time_ms = [-1 if number is None else number for number in numbers]
     at_once = (name, *[b"0"] * len(numbers))

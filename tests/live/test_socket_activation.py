@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 import redis
+from service_manager import told
 
 from proxy.cluster.addresses import Address
 from proxy.embedded import EmbeddedCluster, ProxyProcess, lease_ports, wait_for
@@ -74,21 +75,6 @@ def activate(tmp_path: Path) -> Iterator[Activate]:
         process.kill()
         process.wait()
     assert "Traceback" not in (tmp_path / "proxy.log").read_text()
-
-
-@contextmanager
-def told(path: Path) -> Iterator[Callable[[str], str]]:
-    """Listen as a service manager; what is yielded waits for a message that has a line."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(path))
-        manager.settimeout(DEADLINE_S)
-
-        def wait_for_line(line: str) -> str:
-            while line not in (message := manager.recv(4096).decode()).splitlines():
-                pass
-            return message
-
-        yield wait_for_line
 
 
 def ask(connection: socket.socket) -> bytes:

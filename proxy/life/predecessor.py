@@ -1,0 +1,146 @@
+"""The newer side of a handover: start beside a proxy that serves, then take its place.
+
+Strategy: everything that can go wrong at a start goes wrong while the older one still
+serves: its listening sockets are there from the beginning, but nobody is accepted before
+this process knows the map and the commands. Then the older one steps back, and its clients
+come one after another (``sessions/moving.py``).
+
+Cost: the start of a process, while the other one works.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import MutableMapping
+from typing import Self
+
+import structlog
+
+from proxy.errors import ConfigError
+from proxy.life.handover_wire import (
+    PROTOCOL,
+    HandoverFailed,
+    Wire,
+    expect_same_protocol,
+)
+from proxy.sessions.moving import Arrivals, Record
+from proxy.unix_listener import UnixListener
+
+log = structlog.get_logger()
+
+VARIABLE = "SLOTWAY_PREDECESSOR"
+"""Names the descriptor of our end of the wire."""
+
+
+class Predecessor:
+    """The process whose place we take.
+
+    Attributes:
+        listeners: Its sockets for clients; ours, too.
+        admin_listeners: Those of its admin port.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.listeners: list[socket.socket] = []
+        self.admin_listeners: list[socket.socket] = []
+        self._made_there = 0  # a bit for each Unix socket whose path it would remove
+        self._wire = wire
+
+    @classmethod
+    async def find(cls, environment: MutableMapping[str, str]) -> Self | None:
+        """Return the process that has started us to take its place; None: nobody has.
+
+        Args:
+            environment: What tells of it is removed, so that no child of ours takes it up.
+
+        Raises:
+            ConfigError: It does not speak as we do.
+        """
+        number = environment.pop(VARIABLE, "")
+        if not number:
+            return None
+        try:
+            end = socket.socket(fileno=int(number))
+            end.set_inheritable(False)
+            found = cls(Wire(end))
+            await found._meet()
+        except (HandoverFailed, OSError, ValueError) as problem:
+            raise _refusal(problem) from None
+        return found
+
+    async def _meet(self) -> None:
+        hello = await self._wire.expect("hello")
+        sockets = [_adopt(number) for number in hello.descriptors]
+        expect_same_protocol(hello)
+        for_clients, self._made_there = hello.number("listeners"), hello.number("made_here")
+        self.listeners, self.admin_listeners = sockets[:for_clients], sockets[for_clients:]
+
+    async def step_back(self) -> int:
+        """Say that we can serve; return the first id that a client of ours may have.
+
+        From now on the older process accepts nobody.
+
+        Raises:
+            ConfigError: It does not; it serves on, or has ended.
+        """
+        try:
+            await self._wire.say("ready", {"protocol": PROTOCOL})
+            return (await self._wire.expect("go")).number("next_client_id")
+        except HandoverFailed as problem:
+            raise _refusal(problem) from None
+
+    async def take_clients(self, arrivals: Arrivals) -> None:
+        """Say that we serve, and take the clients that come, until there are no more."""
+        taken = 0
+        try:
+            for at, listener in enumerate(self.listeners):
+                if isinstance(listener, UnixListener) and self._made_there >> at & 1:
+                    listener.own()
+            await self._wire.say("serving")
+            while await self._take_client(arrivals):
+                taken += 1
+        except HandoverFailed as problem:
+            log.warning("the handover has ended early", problem=str(problem))
+        finally:
+            self._wire.close()
+        log.info("clients taken over", clients=taken)
+
+    async def _take_client(self, arrivals: Arrivals) -> bool:
+        message = await self._wire.hear()
+        if message.kind == "end":
+            return False
+        if message.kind != "client" or len(message.descriptors) != 1:
+            raise HandoverFailed(f"{message.kind} instead of a client")
+        fd = message.descriptors[0]
+        client = None
+        try:
+            packed = await self._wire.hear_bytes(message.number("record"))
+            unread = await self._wire.hear_bytes(message.number("unread"))
+            record = Record.unpack(packed)
+            client = arrivals.take(record, fd, unread)
+            if client is None:
+                log.warning("a client has no place here", client=record.id)
+        except (TypeError, ValueError, KeyError) as problem:
+            raise HandoverFailed(f"a client that is none: {problem}") from None
+        finally:
+            if client is None:
+                os.close(fd)
+        return True
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    """Return a listening socket of the other process as one of ours."""
+    adopted = socket.socket(fileno=descriptor)
+    if adopted.family == socket.AF_UNIX:
+        adopted = UnixListener(fileno=adopted.detach())
+    adopted.setblocking(False)
+    return adopted
+
+
+def _refusal(problem: Exception) -> ConfigError:
+    return ConfigError(
+        key=VARIABLE,
+        given=f"the end of a handover that has failed: {problem}",
+        allowed="set by slotway itself only",
+    )
