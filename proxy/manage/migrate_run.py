@@ -186,8 +186,11 @@ class _Run:
     def work(self) -> None:
         """Work until everything is moved, or until somebody asks to stop."""
         with ThreadPoolExecutor(max(1, self._options.workers)) as workers:
-            jobs = [workers.submit(self._serve) for _ in range(max(1, self._options.workers))]
+            jobs: list[Future[None]] = []
             try:
+                # The first works before the last has begun, so Ctrl-C counts from here on.
+                for _ in range(max(1, self._options.workers)):
+                    jobs.append(workers.submit(self._serve))
                 # Again and again: the kernel may give the signal to a thread that only works,
                 # and this one, asleep, would not be told.
                 while wait(jobs, LOOK_EVERY_S, FIRST_EXCEPTION).not_done and not self._stop.is_set:
