@@ -260,6 +260,18 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 ),
                 "ops",
             ),
+            Panel(
+                "Late reads, asked of another node too",
+                (
+                    (rate("slotway_hedges_total"), "asked"),
+                    (rate("slotway_hedges_won_total"), "answered first"),
+                ),
+                "ops",
+            ),
+            Panel(
+                "Replicas that may answer reads",
+                ((level("slotway_replica_reads_allowed", "node", "min"), "{{node}}"),),
+            ),
             Panel("Nodes by role", ((level("slotway_nodes", "role", "max"), "{{role}}"),)),
         ),
     ),
