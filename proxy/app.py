@@ -43,7 +43,7 @@ from proxy.life.learning import CommandTables
 from proxy.life.live_settings import denied_by
 from proxy.life.observing import observe
 from proxy.life.own_info import own_info
-from proxy.life.predecessor import Predecessor
+from proxy.life.predecessor import Inherited, Predecessor
 from proxy.life.reload import Reloaded, Reloader
 from proxy.life.sampling import Sampling
 from proxy.life.succession import Estate, Succession
@@ -303,11 +303,15 @@ class Proxy:
             ConfigError: The address cannot be listened on.
         """
         settings, before = self.settings, self._predecessor
-        inherited = (before.listeners, before.admin_listeners) if before else ((), ())
-        doors = Doors(settings.listen, settings.tls, self.guard, inherited[0])
+        given = before.inherited if before else Inherited()
+        doors = Doors(
+            settings.listen, settings.tls, self.guard, given.listeners, given.tls_listeners
+        )
         try:
             if settings.admin.enabled:
-                self.admin = AdminPort(settings.admin, self.admin_guard, inherited[1])
+                self.admin = AdminPort(settings.admin, self.admin_guard, given.admin_listeners)
+            else:
+                given.close_admin()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(drive, self.engine)
                 nursery.start_soon(serve_admin, self)
@@ -329,7 +333,7 @@ class Proxy:
                     await self.accounts.open()
                     nursery.start_soon(self.accounts.run)
                 if before is not None:
-                    self.engine.next_client_id = await before.step_back()
+                    self.engine.next_client_id = await before.step_back(self.blocking.successions)
                     nursery.start_soon(before.take_clients, self.arrivals)
                     if self.admin is not None:
                         self.admin.go_on()

@@ -43,13 +43,23 @@ def open_listeners(listen: Listen, inherited: Sequence[socket.socket] = ()) -> l
 
 
 def open_tls_listeners(
-    listen: Listen, tls: Tls, listeners: Sequence[socket.socket]
+    listen: Listen,
+    tls: Tls,
+    listeners: Sequence[socket.socket],
+    inherited: Sequence[socket.socket] = (),
 ) -> list[socket.socket]:
-    """Return the sockets whose clients speak TLS: some of ``listeners``, or new ones.
+    """Return the sockets whose clients speak TLS: some of ``listeners``, or others.
+
+    Args:
+        inherited: Those of a process whose place we take that were for TLS beside others;
+            closed if there is to be no such port any more.
 
     Raises:
         ConfigError: One of them cannot be opened, or there are only Unix sockets.
     """
+    if tls.mode != "beside":
+        for listener in inherited:
+            listener.close()
     if tls.mode == "off":
         return []
     over_tcp = [listener for listener in listeners if listener.family != socket.AF_UNIX]
@@ -62,7 +72,7 @@ def open_tls_listeners(
     if tls.mode == "only":
         return over_tcp
     passed = [each for each in over_tcp if tls.port and each.getsockname()[1] == tls.port]
-    return passed or _open(listen, tls.port, "tls.port")
+    return passed or list(inherited) or _open(listen, tls.port, "tls.port")
 
 
 def take_passed(environment: MutableMapping[str, str]) -> list[socket.socket]:

@@ -37,6 +37,16 @@ class Successions:
             if node.primary_id is not None and node.primary_id in places
         }
 
+    @property
+    def last(self) -> tuple[float, Address] | None:
+        """When it was last, by ``time.monotonic``, and whose place was taken; None: never."""
+        return None if self._gone is None else (self._last_s, self._gone)
+
+    def remember(self, monotonic_s: float, gone: Address) -> None:
+        """Take over what another process knows."""
+        if monotonic_s > self._last_s:
+            self._last_s, self._gone = monotonic_s, gone
+
     def since(self, monotonic_s: float) -> Address | None:
         """Return whose place was taken after this time, last of all; None: nobody's."""
         return self._gone if self._last_s > monotonic_s else None

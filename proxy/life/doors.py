@@ -28,25 +28,33 @@ class Doors:
         tls: Which of them are for clients that speak TLS.
         guard: Begins their handshakes.
         inherited: Sockets of a process whose place we take.
+        inherited_tls: Those of them that are for TLS beside the others.
 
     Attributes:
-        sockets: All of them.
+        sockets: All of them; those that are for TLS beside the others come last.
+        beside: How many of these there are.
 
     Raises:
         ConfigError: An address cannot be listened on.
     """
 
     def __init__(
-        self, listen: Listen, tls: Tls, guard: Guard, inherited: Sequence[socket.socket] = ()
+        self,
+        listen: Listen,
+        tls: Tls,
+        guard: Guard,
+        inherited: Sequence[socket.socket] = (),
+        inherited_tls: Sequence[socket.socket] = (),
     ) -> None:
         self._listen, self._guard = listen, guard
         self.sockets = open_listeners(listen, inherited)
         try:
-            self._with_tls = open_tls_listeners(listen, tls, self.sockets)
+            self._with_tls = open_tls_listeners(listen, tls, self.sockets, inherited_tls)
         except ConfigError:
             self.close()
             raise
-        self.sockets += [each for each in self._with_tls if each not in self.sockets]
+        beside = [each for each in self._with_tls if each not in self.sockets]
+        self.sockets, self.beside = [*self.sockets, *beside], len(beside)
 
     @property
     def port(self) -> int:

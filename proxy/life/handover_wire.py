@@ -6,9 +6,11 @@ program, so both say which words they know; if those differ, nothing is handed o
 
 The older one says::
 
-    hello     {protocol, version, listeners, made_here} and the listening sockets: so many for
-              clients, then the admin's; made_here has a bit for each whose path it has made
-    go        {next_client_id}: it accepts nobody any more
+    hello     {protocol, version, listeners, beside, made_here} and the listening sockets: so
+              many for clients, of which the last ``beside`` are for TLS beside the others, then
+              the admin's; made_here has a bit for each whose path it has made
+    go        {next_client_id, taken_over_s, gone}: it accepts nobody any more; and when a
+              replica last took the place of which primary, if any has
     client    {record, unread} and its socket; then as many bytes of its record
               (``sessions/moving.py``) and of what was read of it
     end       there are no more

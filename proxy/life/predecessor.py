@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import structlog
 
+from proxy.cluster.addresses import Address
+from proxy.control.successions import Successions
 from proxy.errors import ConfigError
 from proxy.life.handover_wire import (
     PROTOCOL,
@@ -33,17 +36,31 @@ VARIABLE = "SLOTWAY_PREDECESSOR"
 """Names the descriptor of our end of the wire."""
 
 
+@dataclass(slots=True)
+class Inherited:
+    """Sockets that listen already."""
+
+    listeners: Sequence[socket.socket] = ()
+    """For clients."""
+    tls_listeners: Sequence[socket.socket] = ()
+    """For clients that speak TLS, beside others."""
+    admin_listeners: Sequence[socket.socket] = ()
+
+    def close_admin(self) -> None:
+        """Have no admin port, although there was one."""
+        for listener in self.admin_listeners:
+            listener.close()
+
+
 class Predecessor:
     """The process whose place we take.
 
     Attributes:
-        listeners: Its sockets for clients; ours, too.
-        admin_listeners: Those of its admin port.
+        inherited: Its sockets; ours, too.
     """
 
     def __init__(self, wire: Wire) -> None:
-        self.listeners: list[socket.socket] = []
-        self.admin_listeners: list[socket.socket] = []
+        self.inherited = Inherited()
         self._made_there = 0  # a bit for each Unix socket whose path it would remove
         self._wire = wire
 
@@ -74,19 +91,29 @@ class Predecessor:
         sockets = [_adopt(number) for number in hello.descriptors]
         expect_same_protocol(hello)
         for_clients, self._made_there = hello.number("listeners"), hello.number("made_here")
-        self.listeners, self.admin_listeners = sockets[:for_clients], sockets[for_clients:]
+        plain = for_clients - hello.number("beside")
+        self.inherited = Inherited(
+            sockets[:plain], sockets[plain:for_clients], sockets[for_clients:]
+        )
 
-    async def step_back(self) -> int:
+    async def step_back(self, successions: Successions) -> int:
         """Say that we can serve; return the first id that a client of ours may have.
 
         From now on the older process accepts nobody.
+
+        Args:
+            successions: Is told what the older process knows.
 
         Raises:
             ConfigError: It does not; it serves on, or has ended.
         """
         try:
             await self._wire.say("ready", {"protocol": PROTOCOL})
-            return (await self._wire.expect("go")).number("next_client_id")
+            go = await self._wire.expect("go")
+            match go.fields:
+                case {"taken_over_s": float(at_s), "gone": [str(host), int(port)]}:
+                    successions.remember(at_s, Address(host, port))
+            return go.number("next_client_id")
         except HandoverFailed as problem:
             raise _refusal(problem) from None
 
@@ -94,7 +121,7 @@ class Predecessor:
         """Say that we serve, and take the clients that come, until there are no more."""
         taken = 0
         try:
-            for at, listener in enumerate(self.listeners):
+            for at, listener in enumerate(self.inherited.listeners):
                 if isinstance(listener, UnixListener) and self._made_there >> at & 1:
                     listener.own()
             await self._wire.say("serving")

@@ -139,6 +139,7 @@ class Succession:
             "protocol": PROTOCOL,
             "version": find_version() or "unknown",
             "listeners": len(estate.doors.sockets),
+            "beside": estate.doors.beside,
             "made_here": _bits_of_ours(estate.doors.sockets),
         }
         await wire.say("hello", hello, [each.fileno() for each in sockets])
@@ -155,7 +156,7 @@ class Succession:
         for listener in estate.doors.sockets:
             self._engine.stop_listening(listener.fileno())
         try:
-            await wire.say("go", {"next_client_id": self._engine.next_client_id})
+            await wire.say("go", self._last_words())
             await wire.expect("serving")
             given = await self._give_clients(wire, settings.listen, is_pinned=bool(settings.pin))
             await wire.say("end")
@@ -171,6 +172,14 @@ class Succession:
                 admin.go_on()
             return None
         return given
+
+    def _last_words(self) -> dict[str, object]:
+        last = self._blocking.successions.last
+        return {
+            "next_client_id": self._engine.next_client_id,
+            "taken_over_s": last and last[0],
+            "gone": last and [last[1].host, last[1].port],
+        }
 
     async def _give_clients(self, wire: Wire, listen: Listen, *, is_pinned: bool) -> int:
         """Give each client as soon as it is at rest; return how many were given."""
@@ -218,7 +227,7 @@ class Succession:
                 is_worth_it |= not is_late
             elif not can_move(client):
                 self._engine.release(client)
-                is_worth_it |= not is_late and _may_come_to_rest(client)
+                is_worth_it |= not is_late and _has_open_ends(client)
             else:
                 self._engine.hold(client)
                 is_worth_it = True
@@ -243,10 +252,10 @@ class Succession:
         os.close(fd)
 
 
-def _may_come_to_rest(client: Client) -> bool:
-    """Return whether a client that cannot move now may soon: it is in the middle of something."""
+def _has_open_ends(client: Client) -> bool:
+    """Return whether a client is in the middle of something that it may bring to an end."""
     state = client.state
-    return client.cipher is None and state.listening is None and state.tracking is None
+    return state.queue is not None or state.watch is not None or state.wait is not None
 
 
 def _bits_of_ours(listeners: Sequence[socket.socket]) -> int:

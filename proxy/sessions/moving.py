@@ -44,6 +44,7 @@ class Record:
     capabilities: str
     no_evict: bool
     no_touch: bool
+    waited_s: float
     reply_mode: int
     last_command: str
     is_unix: bool
@@ -107,6 +108,7 @@ def record_of(client: Client) -> Record:
         capabilities=state.capabilities.decode(_TEXT),
         no_evict=state.no_evict,
         no_touch=state.no_touch,
+        waited_s=state.waited_s,
         reply_mode=client.reply_mode,
         last_command=client.last_command.decode(_TEXT),
         is_unix=client.is_unix,
@@ -183,6 +185,7 @@ class Arrivals:
         state.database = record.database
         state.no_evict = record.no_evict
         state.no_touch = record.no_touch
+        state.waited_s = record.waited_s
         client.is_gated = record.gated
         self._rates.settle(client)
         self._engine.release(client)

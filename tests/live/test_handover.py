@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from admin_client import DEADLINE_S, administered
+from papers import Papers, for_redis_py, to_clients
 from service_manager import told
 from successors import Line, line_of
 
@@ -133,6 +135,65 @@ def test_who_subscribes_is_sent_away_and_can_come_back(line: Line) -> None:
         assert listener.get_message(timeout=DEADLINE_S)["type"] == "subscribe"
         client.publish("news", "now")
         assert listener.get_message(timeout=DEADLINE_S)["data"] == b"now"
+
+
+def tls_port_of(line: Line) -> int:
+    return int(re.findall(r"tls://[^:]+:(\d+)", line.said("listening ")[0])[0])
+
+
+def test_every_port_is_what_it_was(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+    """A port for TLS whose number nobody chose, one without, and a Unix socket, which goes last."""
+    files = Papers(tmp_path / "papers").issue("proxy")
+    path = tmp_path / "slotway.sock"
+    settings = to_clients(files) | {"tls.mode": "beside", "tls.port": "0"}
+    settings["listen.unix_socket"] = str(path)
+    with (
+        administered(cluster.addresses, settings) as admin,
+        line_of(admin) as line,
+        ExitStack() as stack,
+    ):
+        tls_port = tls_port_of(line)
+        plain = stack.enter_context(redis.Redis(port=admin.proxy.port))
+        local = stack.enter_context(redis.Redis(unix_socket_path=str(path)))
+        secured = stack.enter_context(redis.Redis(port=tls_port, **for_redis_py(files)))
+        before = [plain.client_id(), local.client_id()]
+        assert secured.ping()
+
+        for _ in range(2):
+            line.hand_over()
+
+        assert [plain.client_id(), local.client_id()] == before
+        assert local.client_info()["addr"].startswith(str(path))
+        # Who speaks TLS was told to go in good order, and has come again by itself.
+        assert secured.info("server")["process_id"] == line.pid
+        assert plain.info("server")["process_id"] == line.pid
+        line.end()
+
+    assert not path.exists()
+
+
+def test_a_transaction_over_tls_is_brought_to_its_end_too(
+    cluster: EmbeddedCluster, tmp_path: Path
+) -> None:
+    files = Papers(tmp_path / "papers").issue("proxy")
+    settings = to_clients(files) | {"tls.mode": "beside", "tls.port": "0"}
+    settings["listen.drain_linger_s"] = "15"
+    with (
+        administered(cluster.addresses, settings) as admin,
+        line_of(admin) as line,
+        redis.Redis(
+            port=tls_port_of(line), single_connection_client=True, **for_redis_py(files)
+        ) as busy,
+    ):
+        busy.execute_command("MULTI")
+        busy.execute_command("SET", "a", "1")
+
+        line.begin()
+        wait_for(lambda: len(line.said("listening ")) == 2, DEADLINE_S, "the successor")
+        replies = busy.execute_command("EXEC")
+        line.follow()
+
+        assert replies == [b"OK"]
 
 
 def test_the_service_manager_looks_after_the_successor_then(

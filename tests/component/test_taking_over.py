@@ -1,0 +1,104 @@
+"""What a successor makes of what it inherits; the older process is played here."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+
+import trio
+from scripted_cluster import FakeCluster
+from served import until
+
+from proxy.app import Proxy
+from proxy.cluster.addresses import Address
+from proxy.config import Settings
+from proxy.life.handover_wire import PROTOCOL, Wire
+from proxy.life.predecessor import VARIABLE, Predecessor
+
+GONE_S = 12345.5
+
+
+@contextmanager
+def listeners(count: int) -> Iterator[list[socket.socket]]:
+    """Return sockets as the older process has them."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        yield sockets
+    finally:
+        for each in sockets:
+            each.close()
+
+
+async def play(wire: Wire) -> None:
+    """Step back as soon as the successor is ready, and have no clients."""
+    await wire.expect("ready")
+    await wire.say(
+        "go", {"next_client_id": 77, "taken_over_s": GONE_S, "gone": ["127.0.0.1", 7001]}
+    )
+    await wire.expect("serving")
+    await wire.say("end")
+
+
+@asynccontextmanager
+async def taking_over(
+    cluster: FakeCluster, sockets: list[socket.socket], *, beside: int, for_clients: int
+) -> AsyncIterator[Proxy]:
+    """Run a successor without admin port and without TLS."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    wire = Wire(ours)
+    hello = {"protocol": PROTOCOL, "listeners": for_clients, "beside": beside, "made_here": 0}
+    await wire.say("hello", hello, [each.fileno() for each in sockets])
+    before = await Predecessor.find({VARIABLE: str(theirs.detach())})
+    assert before is not None
+    settings = Settings.model_validate(
+        {
+            "admin": {"enabled": False},
+            "cluster": {"seeds": tuple(str(node.address) for node in cluster.nodes)},
+        }
+    )
+    proxy = Proxy(settings, predecessor=before)
+    serving = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(play, wire)
+        nursery.start_soon(partial(proxy.run, on_listening=lambda port: serving.set()))
+        await serving.wait()
+        try:
+            yield proxy
+        finally:
+            await until(lambda: not proxy.engine.clients)
+            nursery.cancel_scope.cancel()
+    wire.close()
+
+
+def is_refused(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+async def test_a_port_for_tls_is_never_one_without(cluster: FakeCluster) -> None:
+    with listeners(3) as sockets:
+        plain, tls, admin = [each.getsockname() for each in sockets]
+
+        async with taking_over(cluster, sockets, beside=1, for_clients=2) as proxy:
+            for each in sockets:
+                each.close()  # as the older process does at its end
+
+            assert proxy.port == plain[1]
+            assert not is_refused(plain)
+            assert is_refused(tls)
+            assert is_refused(admin)
+
+
+async def test_what_the_older_process_knew_of_failovers_is_known(cluster: FakeCluster) -> None:
+    with listeners(1) as sockets:
+        async with taking_over(cluster, sockets, beside=0, for_clients=1) as proxy:
+            successions = proxy.blocking.successions
+
+            assert successions.last == (GONE_S, Address("127.0.0.1", 7001))
+            assert successions.since(GONE_S - 1) == Address("127.0.0.1", 7001)
+            assert proxy.engine.next_client_id == 77
