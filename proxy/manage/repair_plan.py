@@ -149,6 +149,9 @@ def _open_slot_steps(view: View, keys: Keys) -> tuple[list[Step], list[str]]:
         if owner.id not in alive:
             notes.append(f"slot {slot} is open, and its owner {owner.address} does not answer")
             continue
+        # A mark that only a replica has came from its primary (Valkey from 8 tells replicas first,
+        # and does not do it itself if whoever asked is gone), and goes the same way.
+        nodes |= {view.by_id[node].myself.primary_id or "" for node in nodes if node not in alive}
         steps += _end_open_slot(slot, owner.id, nodes & set(alive), alive, keys)
     return steps, notes
 

@@ -20,6 +20,12 @@ TEXT = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
 LINES = re.findall(r"^slotway cluster (.*)$", TEXT, re.M)
 
 
+def names_of(answer: object) -> set[str]:
+    """Return the names of an answer, or of the first value of a list."""
+    first = answer[0] if isinstance(answer, list) and answer else answer
+    return set(first) if isinstance(first, dict) else set()
+
+
 def test_every_line_of_the_page_works(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,11 +36,12 @@ def test_every_line_of_the_page_works(
         for line in LINES:
             words = shlex.split(re.sub(r"10\.0\.0\.\d:\d+", lambda m: places[m[0]], line))
             if "--yes" in words:
-                json.loads(slotway(*words, "--json", "--dry-run"))
-                json.loads(slotway(*words, "--json"))
+                answers = [slotway(*words, "--json", "--dry-run"), slotway(*words, "--json")]
             else:
                 slotway(*words)
-                json.loads(slotway(*words, "--json"))
+                answers = [slotway(*words, "--json")]
+            named = {name for answer in answers for name in names_of(json.loads(answer))}
+            assert {name for name in named if f"`{name}`" not in TEXT} == set(), line
 
 
 def test_every_command_is_on_the_page() -> None:

@@ -9,7 +9,7 @@ import redis
 from slotway_command import slotway
 
 from proxy.cluster.slots import key_slot
-from proxy.embedded import EmbeddedCluster, RedisNode, wait_for
+from proxy.embedded import EmbeddedCluster, RedisNode, engine_version, wait_for
 from proxy.embedded.migration import open_slots
 from proxy.manage import ClusterManager
 
@@ -134,6 +134,33 @@ def test_slots_without_an_owner_go_to_whoever_has_their_keys(
     slotway("fix", "--yes", "--seed", whole.addresses[0])
 
     assert whole.primary_for(SLOT) is owner
+    assert values(whole) == KEYS
+
+
+def test_a_mark_that_only_a_replica_has_is_taken_off(
+    whole: EmbeddedCluster,
+    manager: ClusterManager,
+    owner: RedisNode,
+    other: RedisNode,
+    engine: str,
+) -> None:
+    """Valkey from 8 lets replicas mark a slot first; whoever asked for it may be killed then."""
+    if engine == "redis" or engine_version(engine) < (8, 0):
+        pytest.skip("only Valkey from 8 has SETSLOT go to replicas first")
+    replica = whole.replicas_of(other)[0]
+    replica.freeze()
+    connection = other.connect()
+    connection.send([("CLUSTER", "SETSLOT", SLOT, "IMPORTING", node_id(owner))])
+    wait_for(lambda: other.info("clients")["blocked_clients"] == "1", DEADLINE_S, "the wait for it")
+    connection.close()
+    wait_for(lambda: other.info("clients")["blocked_clients"] == "0", DEADLINE_S, "its end")
+    replica.thaw()
+    wait_for(manager.open_slots, DEADLINE_S, "the replica's mark")
+    assert {each.node for each in manager.open_slots()} == {replica.address}
+
+    slotway("fix", "--yes", "--seed", whole.addresses[0])
+
+    assert manager.open_slots() == ()
     assert values(whole) == KEYS
 
 

@@ -42,6 +42,9 @@ TO_B, FROM_A = (0, f"->-{B}"), (1, f"-<-{A}")
         ([], {"a": 3}, []),
         ([TO_B], {"a": 3}, [Close(SLOT, A)]),
         ([FROM_A], {"a": 3}, [Close(SLOT, B)]),
+        # Node 4 copies B: it does what B is told, and has nobody else to ask.
+        ([(4, f"-<-{A}")], {"a": 3}, [Close(SLOT, B)]),
+        ([FROM_A, (4, f"-<-{A}")], {"a": 3}, [Close(SLOT, B)]),
         ([TO_B, FROM_A], {"a": 3}, [GoOn(SLOT, A, B)]),
         ([TO_B, FROM_A], {"a": 3, "b": 1}, [GoOn(SLOT, A, B)]),
         ([FROM_A], {"a": 3, "b": 1}, [GoOn(SLOT, A, B)]),
