@@ -131,6 +131,12 @@ def show_import(outcome: ImportOutcome, console: Console) -> None:
         f"{counted(outcome.keys, 'key')} after {outcome.passes} passes; "
         f"{outcome.restored:,} restored, {outcome.deleted:,} deleted again"
     )
+    if outcome.others:
+        words = (
+            f"the cluster has {counted(outcome.others, 'key')} that the server has not: from "
+            "before, or deleted there since an import that was cut off"
+        )
+        console.print(Text(words, "yellow"))
     if outcome.is_verified:
         console.print(Text("the last pass found nothing new, and every key is there", "green"))
     else:

@@ -25,6 +25,7 @@ from proxy.manage.patience import wait_until_none
 from proxy.manage.progress import OnProgress, Progress, ignore
 from proxy.manage.report import parse_pairs
 from proxy.manage.view import View
+from proxy.manage.words import counted
 
 SCANNED = 200  # keys in one pipeline
 READ_BYTES = 16 * 1024 * 1024  # of values in one pipeline
@@ -55,6 +56,9 @@ class ImportOutcome:
     passes: int
     is_verified: bool
     """The last pass found nothing new, and the cluster has every key."""
+    others: int
+    """Keys of the cluster that the server has not: from before, or deleted there since an import
+    that was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,10 @@ def plan_import(links: Links, source: Address, *, replace: bool, view: View) -> 
         problems.append(f"{source} has keys in {', '.join(databases)}; a cluster has only db0")
     there = sum(report.keys for report in view.primaries)
     if there and not replace:
-        problems.append(f"the cluster has {there} keys already, and equal names would be replaced")
+        problems.append(
+            f"the cluster has {counted(there, 'key')} already, and equal names would be replaced: "
+            "with --replace they are"
+        )
     if problems:
         raise CannotPlan(problems)
     return ImportPlan(source, links[source].call("DBSIZE"))
@@ -145,7 +152,11 @@ class _Import:
         self._deleted = 0
 
     def outcome(self, passes: int, *, is_verified: bool) -> ImportOutcome:
-        return ImportOutcome(len(self._known), self._restored, self._deleted, passes, is_verified)
+        keys = len(self._known)
+        there = sum(report.keys for report in self._look_again().primaries)
+        return ImportOutcome(
+            keys, self._restored, self._deleted, passes, is_verified, max(0, there - keys)
+        )
 
     def one_pass(self, number: int) -> int:
         """Bring what has changed since the last pass, and return how many keys that were."""

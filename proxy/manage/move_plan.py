@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.cluster.slots import SLOT_COUNT, slot_text
 from proxy.manage.errors import CannotPlan
@@ -116,11 +116,13 @@ def plan_drain(view: View, leaving: str) -> tuple[Move, ...]:
 def remaining_moves(moves: Sequence[Move], view: View) -> tuple[Move, ...]:
     """Return what is still to do of a plan: slots that their targets do not own yet.
 
-    A slot whose owner has changed, as after a failover, comes from its owner of now.
+    A shard that has failed over is still the same: slots come from their owners of now, and go to
+    the primary that a target copies now.
 
     Raises:
-        CannotPlan: A target is gone or no primary any more, or nobody owns a slot.
+        CannotPlan: A target is gone, or nobody owns a slot.
     """
+    moves = [replace(move, target=_primary_of(view, move.target)) for move in moves]
     _must_be_primaries(view, [move.target for move in moves])
     found: dict[tuple[str, str], list[int]] = {}
     for move in moves:
@@ -242,6 +244,11 @@ def _fitting(
     if index:
         return slots[index - 1]
     return slots[0] if slots and slots[0][0] < surplus + deficit else None
+
+
+def _primary_of(view: View, node_id: str) -> str:
+    node = view.topology.node_by_id(node_id)
+    return node_id if node is None or node.primary_id is None else node.primary_id
 
 
 def _must_be_primaries(view: View, nodes: Mapping[str, float] | Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 from typer.testing import CliRunner
 
@@ -32,9 +33,9 @@ def begin_slotway(*words: object) -> subprocess.Popen[bytes]:
 
 
 def end_in_the_middle(
-    command: subprocess.Popen[bytes], manager: ClusterManager, number: signal.Signals
+    command: subprocess.Popen[bytes], manager: ClusterManager, end: Callable[[], None]
 ) -> bytes:
-    """Signal a command that moves slots while some are open, and return what it told."""
+    """Break something while slots are open that a command moves, and return what it told."""
 
     def stands_in_the_middle() -> bool:
         # Stopped, it cannot come to an end between the look and the signal.
@@ -45,6 +46,6 @@ def end_in_the_middle(
         return False
 
     wait_for(stands_in_the_middle, SEEN_DEADLINE_S, "slots on their way")
-    command.send_signal(number)
+    end()
     command.send_signal(signal.SIGCONT)
     return command.communicate()[1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +68,8 @@ def kill_a_reshard(seed: object) -> None:
         first, second, *_ = (str(shard.primary) for shard in manager.distribution().shards)
         words = ("--from", first, "--to", second, "--slots", 400, "--yes", "--seed", seed)
         slow = ("--method", "classic", "--throttle", KEYS / 100)
-        end_in_the_middle(begin_slotway("reshard", *words, *slow), manager, signal.SIGKILL)
+        command = begin_slotway("reshard", *words, *slow)
+        end_in_the_middle(command, manager, command.kill)
         assert manager.open_slots()
 
 
