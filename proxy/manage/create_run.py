@@ -16,7 +16,7 @@ import time
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.manage.agreement import first_disagreement
 from proxy.manage.create_plan import CreatePlan, addresses_of, meeting_place, next_phase
-from proxy.manage.errors import ManageError, NotInTime
+from proxy.manage.errors import ManageError, NodeRefused, NotInTime
 from proxy.manage.links import CONNECT_TIMEOUT_S, Links
 from proxy.manage.look import look_at
 from proxy.manage.patience import AGREEMENT_DEADLINE_S, wait_until_none
@@ -54,7 +54,12 @@ def create_cluster(
             break
         for number, tell in enumerate(phase.tells):
             on_progress(Progress(phase.words, number, len(phase.tells)))
-            links[tell.address].call(*tell.command)
+            try:
+                links[tell.address].call(*tell.command)
+            except NodeRefused as problem:
+                # For a moment, while introductions that went both ways are settled.
+                if "Unknown node" not in problem.words or time.monotonic() > deadline:
+                    raise
         if not phase.tells:
             on_progress(Progress(phase.words))
             if time.monotonic() > deadline:

@@ -9,6 +9,8 @@ deafness, so that they are asked until nobody knows it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from proxy.manage.agreement import first_disagreement
 from proxy.manage.errors import NodeRefused, NotInTime
@@ -19,6 +21,9 @@ from proxy.manage.progress import OnProgress, Progress, ignore
 from proxy.manage.view import View
 
 FAILOVER_DEADLINE_S = 30.0
+if TYPE_CHECKING:
+    from proxy.manage.link import Link
+
 LookAgain = Callable[[], View]
 
 
@@ -66,7 +71,7 @@ def replicate(
         report = view.by_id[node]
         if report.myself.primary_id != primary:
             on_progress(Progress(f"{report.address} copies {view.name(primary)}"))
-            links[report.address].call("CLUSTER", "REPLICATE", primary)
+            wait_until_none(partial(_refusal, links[report.address], primary))
     on_progress(Progress("wait until every node agrees"))
     _wait_until_agreed(look_again, [], view)
 
@@ -152,6 +157,21 @@ def failover(
         ) from None
     on_progress(Progress("wait until every node agrees"))
     _wait_until_agreed(look_again, [plan.heir_id], view, is_whole=not mode)
+
+
+def _refusal(link: Link, primary: str) -> str | None:
+    """Tell a node whom to copy; return why it cannot yet.
+
+    A node that has just joined may lose sight of another for a moment, while the introductions
+    that went both ways are settled.
+    """
+    try:
+        link.call("CLUSTER", "REPLICATE", primary)
+    except NodeRefused as problem:
+        if "Unknown node" not in problem.words:
+            raise
+        return problem.words
+    return None
 
 
 def _wait_until_agreed(

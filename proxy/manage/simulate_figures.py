@@ -7,15 +7,16 @@ exists. Then, with the classic way of moving, one chunk of 50 slots after anothe
   + bytes / bytes_per_s + what each chunk of slots costs (``manners``). Several roads at a time
   only make it shorter.
 - While a chunk is copied, on the average half of its keys have left, and all of them until
-  the source has been told, a tenth of what the chunk costs: with C seconds of copying a chunk,
-  ASK = M * R / 16384 * (C / 2 + chunk_s / 10). Atomic migration (Valkey 9) has none.
+  the source has been told, a fiftieth of what the chunk costs: with C seconds of copying a
+  chunk, ASK = M * R / 16384 * (C / 2 + chunk_s / 50). Atomic migration (Valkey 9) has none.
 - When a chunk changes hands, requests come to the old owner until the proxy has read the map
-  anew: MOVED = M * R / 16384 * refresh_s, or fewer. Refreshes: at most one a chunk, one each
+  anew: MOVED = M * R / 16384 * refresh_s, or fewer. Refreshes: at most two a chunk, one each
   0.1 s, and one that was due anyway. The proxy follows all of these; its clients see none.
 - A client with a map of its own sees at most one MOVED for each slot, M.
 - A lost primary is suspected cluster-node-timeout N after a ping that was not answered; that is
   sent up to N / 2 after the last answer. Its replica waits 0.5 to 1 s, then asks for votes:
-  N + 0.5 to 1.5 N + 1.1 s, as the cluster specification has it. Requests of its slots
+  N + 0.5 to 1.5 N + 1.1 s, as the cluster specification has it, and the proxy has read the map
+  refresh_s later. Requests of its slots
   wait that long in the proxy, and fail if ``request_timeout_s`` is shorter. For the last
   1.1 s all slots are refused, if cluster-require-full-coverage is on.
 
@@ -34,7 +35,7 @@ from proxy.manage.manners import ATOMIC, CLASSIC, Manner
 from proxy.manage.move_plan import Move
 from proxy.manage.survival import Verdict
 
-TOLD_SHARE = 0.1  # of a chunk's cost: from its last key to when its source knows that it is gone
+TOLD_SHARE = 0.02  # of a chunk's cost: from its last key to when its source knows that it is gone
 REFRESH_INTERVAL_S = 0.1  # cluster.refresh_min_interval_s
 ELECTION_LEAST_S, ELECTION_MOST_S = 0.5, 1.1  # cluster-spec: 500 ms, up to 500 more, the votes
 
@@ -117,7 +118,7 @@ def forecast_moves(moves: Sequence[Move], given: Assumptions) -> MoveForecast:
         seconds=round(seconds, 1),
         asks=0 if given.manner == ATOMIC else round(rate * astray_s),
         moved_at_most=ceil(rate * given.refresh_s),
-        refreshes_at_most=min(chunks, ceil(seconds / REFRESH_INTERVAL_S)) + 1,
+        refreshes_at_most=min(2 * chunks, ceil(seconds / REFRESH_INTERVAL_S)) + 1,
         direct_moved_at_most=slots,
     )
 
@@ -137,7 +138,7 @@ def forecast_loss(verdict: Verdict, nodes: int, slots: int, given: Assumptions) 
         everything = None if given.full_coverage else 0.0
         return LossForecast(verdict, nodes, slots, None, None, everything, None, None)
     least_s = given.node_timeout_s + ELECTION_LEAST_S
-    most_s = 1.5 * given.node_timeout_s + ELECTION_MOST_S
+    most_s = 1.5 * given.node_timeout_s + ELECTION_MOST_S + given.refresh_s
     everything_s = ELECTION_MOST_S if given.full_coverage else 0.0
     rate = given.requests_per_s * slots / SLOT_COUNT
     patience_s = given.request_timeout_s

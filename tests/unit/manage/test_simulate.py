@@ -93,7 +93,7 @@ def test_the_figures_of_a_move_follow_the_formulas() -> None:
     assert (moves.slots, moves.keys, moves.bytes) == (100, 10_000, 10_000_000)
     assert moves.seconds == 20.1  # 10 s of keys, 10 s of bytes, 2 chunks
     assert moves.asks == round(100 * (10 / 2 + 0.0025))
-    assert (moves.moved_at_most, moves.refreshes_at_most) == (15, 3)
+    assert (moves.moved_at_most, moves.refreshes_at_most) == (15, 5)
     assert moves.direct_moved_at_most == 100
 
 
@@ -106,8 +106,8 @@ def test_a_lost_primary_is_replaced_and_the_next_loss_is_not_survived() -> None:
     first, second = played.steps
     assert first.loss is not None
     assert (first.loss.verdict.survives, first.loss.slots) == (True, 5461)
-    assert (first.loss.least_s, first.loss.most_s, first.loss.all_slots_s) == (2.5, 4.1, 1.1)
-    assert first.loss.failed_at_most == pytest.approx(3000 / 3 * 1.1, abs=1)
+    assert (first.loss.least_s, first.loss.most_s, first.loss.all_slots_s) == (2.5, 4.25, 1.1)
+    assert first.loss.failed_at_most == pytest.approx(3000 / 3 * 1.25, abs=1)
     assert "host-4:7000" in {str(shard.primary) for shard in first.after.shards}
     assert played.before.survives_any_node
     assert not first.after.survives_any_node
