@@ -72,7 +72,9 @@ class Pulse:
         self._probed: set[Address] = set()
         self._present: frozenset[Address] = frozenset()
         self._tasks: dict[Address, trio.CancelScope] = {}
-        self._starts_send, self._starts_receive = trio.open_memory_channel[Address](MAX_STARTS)
+        self._starts_send, self._starts_receive = trio.open_memory_channel[
+            tuple[Address, trio.CancelScope]
+        ](MAX_STARTS)
 
     def is_down(self, address: Address) -> bool:
         """Return whether a node counts as down."""
@@ -103,8 +105,8 @@ class Pulse:
             self._tasks.pop(address).cancel()
             self.vitals.pop(address, None)
         for address in self._in_any_order(wanted - self._tasks.keys()):
-            self._tasks[address] = trio.CancelScope()
-            self._starts_send.send_nowait(address)
+            scope = self._tasks[address] = trio.CancelScope()
+            self._starts_send.send_nowait((address, scope))
 
     def _in_any_order(self, addresses: Iterable[Address]) -> list[Address]:
         return sorted(addresses, key=lambda _: random.random())
@@ -117,12 +119,12 @@ class Pulse:
     async def run(self) -> None:
         """Ask, for ever."""
         async with trio.open_nursery() as nursery:
-            async for address in self._starts_receive:
-                scope = self._tasks.get(address)
-                if scope is not None:
-                    nursery.start_soon(self._follow, address, scope)
+            async for address, scope in self._starts_receive:
+                nursery.start_soon(self._follow, address, scope)
 
     async def _follow(self, address: Address, scope: trio.CancelScope) -> None:
+        if self._tasks.get(address) is not scope:
+            return  # it has left the map since
         vitals = self.vitals[address] = Vitals()
         with scope:
             # Not all nodes at the same moment, as they are not all met at the same moment.

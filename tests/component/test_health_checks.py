@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from fake_node import FakeNode
@@ -57,6 +58,22 @@ async def test_an_idle_proxy_notices_a_dead_node_and_its_return(
         "node_down",
         "node_up",
     ]
+
+
+async def test_a_node_that_leaves_the_map_and_is_back_at_once_is_asked_on(
+    cluster: FakeCluster, watched: Served
+) -> None:
+    pulse, topology = watched.proxy.pulse, watched.proxy.watcher.topology
+    assert topology is not None
+
+    for _ in range(2):
+        pulse.map_read(replace(topology, nodes=()))
+        pulse.map_read(topology)
+
+    for node in cluster.nodes:
+        asked = len(node.seen(b"PING"))
+        await until(lambda node=node, asked=asked: len(node.seen(b"PING")) > asked + 1)
+        assert vitals_of(watched, node).rtt_s is not None
 
 
 async def test_a_hung_node_is_down_and_its_late_answer_is_its_sign_of_life(

@@ -138,7 +138,8 @@ def test_who_subscribes_is_sent_away_and_can_come_back(line: Line) -> None:
 
 
 def tls_port_of(line: Line) -> int:
-    return int(re.findall(r"tls://[^:]+:(\d+)", line.said("listening ")[0])[0])
+    (said,) = wait_for(lambda: line.said("listening "), DEADLINE_S, "the line that tells the ports")
+    return int(re.findall(r"tls://[^:]+:(\d+)", said)[0])
 
 
 def test_every_port_is_what_it_was(cluster: EmbeddedCluster, tmp_path: Path) -> None:
