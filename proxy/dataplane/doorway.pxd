@@ -8,7 +8,7 @@ from proxy.dataplane.farewell cimport Farewell
 
 cdef class Newcomer:
     cdef int fd                     # GONE when the header is whole or refused
-    cdef int listener
+    cdef object guard               # begins its handshake; None: it speaks without TLS
     cdef str host                   # of whoever passes it on
     cdef bytes begun                # of the header
     cdef double until_s
@@ -33,8 +33,8 @@ cdef class Doorway(Farewell):
     cdef int _accept(self, int listener) except -1
     cdef int _meet(self, int fd, int listener, str host) except -1
     cdef int _read_header(self, Newcomer newcomer) except -1
-    cdef int _let_in(self, int fd, int listener, str host, object header) except -1
-    cdef int _turn_away(self, int fd, int listener, bytes error) except -1
+    cdef int _let_in(self, int fd, object guard, str host, object header) except -1
+    cdef int _turn_away(self, int fd, object guard, bytes error) except -1
     cdef int _look_after_newcomers(self) except -1
     cdef int _look_after_extras(self) except -1
     cdef int _forget_newcomer(self, Newcomer newcomer) except -1

@@ -116,22 +116,23 @@ cdef class Doorway(Farewell):
     cdef int _meet(self, int fd, int listener, str host) except -1:
         """Decide what becomes of a new connection."""
         cdef Newcomer newcomer
+        guard = self.guards.get(listener) if self.guards else None
         if fd >= self.client_fd_limit:
             self.refused_clients += 1
             self.meter.note_limit("descriptors")
-            return self._turn_away(fd, listener, self.control.too_many_clients())
+            return self._turn_away(fd, guard, self.control.too_many_clients())
         if len(self.by_id) + len(self.newcomers) >= self.max_clients + self.reserved_clients:
             self.refused_clients += 1
             self.meter.by_limit[MAX_CLIENTS] += 1
-            return self._turn_away(fd, listener, self.control.too_many_clients())
+            return self._turn_away(fd, guard, self.control.too_many_clients())
         if listener not in self.header_listeners:
-            return self._let_in(fd, listener, host, None)
+            return self._let_in(fd, guard, host, None)
         error = self.control.distrusts(host)
         if error is not None:
-            return self._turn_away(fd, listener, error)
+            return self._turn_away(fd, guard, error)
         newcomer = Newcomer()
         newcomer.fd = fd
-        newcomer.listener = listener
+        newcomer.guard = guard
         newcomer.host = host
         newcomer.begun = b""
         newcomer.until_s = self.now + self.header_timeout_s
@@ -159,19 +160,20 @@ cdef class Doorway(Farewell):
         except BadHeaderError as problem:
             self._forget_newcomer(newcomer)
             return self._turn_away(
-                fd, newcomer.listener, self.control.no_header(newcomer.host, str(problem)))
+                fd, newcomer.guard, self.control.no_header(newcomer.host, str(problem)))
         if header is None:
             newcomer.begun = data
             recv(fd, self.inbox, received, MSG_DONTWAIT)
             return 0
         recv(fd, self.inbox, <Py_ssize_t>header.length - before, MSG_DONTWAIT)
         self._forget_newcomer(newcomer)
-        return self._let_in(fd, newcomer.listener, newcomer.host, header)
+        return self._let_in(fd, newcomer.guard, newcomer.host, header)
 
-    cdef int _let_in(self, int fd, int listener, str host, object header) except -1:
+    cdef int _let_in(self, int fd, object guard, str host, object header) except -1:
         """Make a client of a connection.
 
         Args:
+            guard: Begins its handshake; None: it speaks without TLS.
             host: Its other end; empty for a Unix socket.
             header: Whom it is from, if somebody has passed it on.
         """
@@ -181,11 +183,10 @@ cdef class Doorway(Farewell):
             return self._doom(fd)
         if header is not None and header.source is None:
             header = None
-        guard = self.guards.get(listener) if self.guards else None
         told = None if header is None else header.source.host
         error = self.control.turn_away(host, told, guard is not None)
         if error is not None:
-            return self._turn_away(fd, listener, error)
+            return self._turn_away(fd, guard, error)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
         client = Client(self.next_id, fd, self.control.lane_for(2), self.now, self)
         client.output_allowance = self.client_output_soft_bytes
@@ -205,10 +206,10 @@ cdef class Doorway(Farewell):
         self.control.accepted(client)
         return 0
 
-    cdef int _turn_away(self, int fd, int listener, bytes error) except -1:
+    cdef int _turn_away(self, int fd, object guard, bytes error) except -1:
         """Say why, and close; it may have sent something already."""
         self.owners[fd] = None
-        if listener not in self.guards:  # to a client that speaks TLS it would be noise
+        if guard is None:  # to a client that speaks TLS it would be noise
             send(fd, <const char*>error, len(error), MSG_NOSIGNAL | MSG_DONTWAIT)
         if fd >= self.client_fd_limit or len(self.leavers) >= self.leaving_limit // 2:
             return self._doom(fd)  # a storm of these leaves room for those who were clients

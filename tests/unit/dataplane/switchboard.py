@@ -166,6 +166,9 @@ class FakeControl:
     def inline_args(self, line: bytes) -> list[bytes] | None:
         return line.split()
 
+    def distrusts(self, host: str) -> bytes | None:
+        return None
+
     def turn_away(self, host: str, told: str | None, has_tls: bool) -> bytes | None:
         return None
 

@@ -248,6 +248,26 @@ def test_a_client_cannot_renegotiate(sealed: Switchboard, authority: Authority) 
     assert authority.server().options & ssl.OP_NO_RENEGOTIATION
 
 
+def test_who_came_to_a_port_for_tls_speaks_tls_though_it_is_closed_before_the_header_ends(
+    authority: Authority,
+) -> None:
+    with Switchboard(SPECS, nodes=1) as board:
+        port, guard = board.listener.fileno(), Guard()
+        guard.use(authority.server())
+        board.engine.stop_listening(port)
+        board.engine.secure(port, guard)
+        board.engine.listen(port, expects_header=True)
+        with connect(board) as client:
+            client.sendall(b"PROXY UNK")
+            board.settle()
+            board.engine.stop_listening(port)
+            client.sendall(b"NOWN\r\n" + encode_command(b"GET", b"k"))
+            board.settle()
+
+            assert client.recv(1024) == b"-PROTOCOL NO_TLS\r\n"
+        assert not board.nodes[0].requests
+
+
 def test_many_handshakes_at_once_are_spread_over_ticks(
     sealed: Switchboard, authority: Authority
 ) -> None:
