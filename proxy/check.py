@@ -18,7 +18,7 @@ from proxy.cluster.addresses import Address
 from proxy.cluster.slots import SLOT_COUNT
 from proxy.cluster.topology import Topology
 from proxy.config import Settings
-from proxy.control.connection import Credentials, NodeConnection
+from proxy.control.connection import Credentials, NodeConnection, ask_node
 from proxy.control.entrance import is_loopback
 from proxy.control.watch import read_view
 from proxy.errors import BackendProtocolError, BackendUnavailable, ConfigError
@@ -200,14 +200,14 @@ async def _check_users(
     users: dict[Address, set[bytes]] = {}
     for node in topology.nodes:
         try:
-            with trio.fail_after(timeout_s):
-                async with await NodeConnection.open(
-                    node.address, credentials, tls, connect_timeout_s=timeout_s
-                ) as connection:
-                    found, may = await connection.ask_all(
-                        [("ACL", "USERS"), ("ACL", "DRYRUN", "default", "PING")]
-                    )
-        except (BackendUnavailable, BackendProtocolError, trio.TooSlowError):
+            found, may = await ask_node(
+                node.address,
+                credentials,
+                tls,
+                [("ACL", "USERS"), ("ACL", "DRYRUN", "default", "PING")],
+                timeout_s=timeout_s,
+            )
+        except (BackendUnavailable, BackendProtocolError):
             continue  # it has been told already
         for answer in (found, may):
             if isinstance(answer, hiredis.ReplyError):

@@ -65,6 +65,29 @@ class Credentials:
         return cls((username.encode(), password.encode()) if username else (password.encode(),))
 
 
+async def ask_node(
+    address: Address,
+    credentials: Credentials,
+    tls: NodeTls,
+    commands: list[tuple[bytes | str | int, ...]],
+    *,
+    timeout_s: float,
+) -> list[Value]:
+    """Return a node's answers to a few questions, over a connection for these alone.
+
+    Raises:
+        BackendRefused: The node will not have us.
+        BackendUnavailable: It did not answer within ``timeout_s`` in all.
+        BackendProtocolError: It does not speak RESP.
+    """
+    deadline = trio.current_time() + timeout_s
+    connection = await NodeConnection.open(address, credentials, tls, connect_timeout_s=timeout_s)
+    with trio.move_on_at(deadline):
+        async with connection:
+            return await connection.ask_all(commands)
+    raise BackendUnavailable(f"{address} did not answer within {timeout_s:g} s", sent=True)
+
+
 class NodeConnection:
     """One connection to one node, used by one task at a time.
 

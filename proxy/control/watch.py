@@ -28,9 +28,10 @@ from proxy.cluster.topology import (
     parse_preferred_endpoints,
     supersedes,
 )
-from proxy.control.connection import Credentials, NodeConnection, expect_bytes
+from proxy.control.connection import Credentials, NodeConnection, ask_node, expect_bytes
 from proxy.control.node_log import NodeLog
 from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.resp.decode import Value
 from proxy.tls.sides import NodeTls
 
 log = structlog.get_logger()
@@ -63,22 +64,21 @@ async def read_view(
             message has the node's own words ("cluster support disabled").
         BackendProtocolError: The answer is not in the documented form.
     """
-    deadline = trio.current_time() + timeout_s
-    connection = await NodeConnection.open(address, credentials, tls, connect_timeout_s=timeout_s)
-    with trio.move_on_at(deadline):
-        async with connection:
-            nodes, slots, info = await connection.ask_all(
-                [("CLUSTER", "NODES"), ("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")]
-            )
-        view = parse_cluster_nodes(
-            expect_bytes(nodes, address),
-            address,
-            is_serving=parse_cluster_state(expect_bytes(info, address)),
-        )
-        if not isinstance(slots, hiredis.ReplyError):
-            view = view.with_endpoints(parse_preferred_endpoints(slots, address))
-        return view.with_address_map(address_map)
-    raise BackendUnavailable(f"{address} did not answer within {timeout_s:g} s", sent=True)
+    nodes, slots, info = await ask_node(
+        address,
+        credentials,
+        tls,
+        [("CLUSTER", "NODES"), ("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")],
+        timeout_s=timeout_s,
+    )
+    view = parse_cluster_nodes(
+        expect_bytes(nodes, address),
+        address,
+        is_serving=parse_cluster_state(expect_bytes(info, address)),
+    )
+    if not isinstance(slots, hiredis.ReplyError):
+        view = view.with_endpoints(parse_preferred_endpoints(slots, address))
+    return view.with_address_map(address_map)
 
 
 def routes_differ(new: Topology, current: Topology | None) -> bool:
@@ -211,6 +211,18 @@ class Watcher:
                         self.nodes.reached(address)
                 except (BackendUnavailable, BackendProtocolError) as problem:
                     self.nodes.unreachable(address, str(problem))
+
+    async def ask(
+        self, address: Address, commands: list[tuple[bytes | str | int, ...]]
+    ) -> list[Value]:
+        """Return a node's answers, asked with the rights and the patience that the map is.
+
+        Raises:
+            BackendRefused, BackendUnavailable, BackendProtocolError: As ``ask_node``.
+        """
+        return await ask_node(
+            address, self.credentials, self.tls, commands, timeout_s=self.timeout_s
+        )
 
     async def refresh(self) -> bool:
         """Ask for the map once; return whether any node answered with a usable view."""

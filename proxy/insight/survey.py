@@ -6,12 +6,11 @@ and a hung node costs nothing but the time it is given. What a node said holds u
 next round, in which silence makes it unknown.
 
 Cost: three small commands to each node every ``PACE_S`` seconds, less often in large
-clusters; nothing while nobody has looked for ``INTEREST_S``.
+clusters; nothing while nobody looks (``interest.py``).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,14 +18,13 @@ import trio
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.cluster.topology import Node, Topology, parse_cluster_nodes
-from proxy.control.connection import NodeConnection
 from proxy.control.info import info_fields
 from proxy.control.watch import Watcher
 from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.insight.interest import Interest
 
 PACE_S = 2.0  # chosen: a migration is seen within seconds
 PACE_PER_NODE_S = 0.05  # CLUSTER NODES grows with the cluster, and so does the number of askers
-INTEREST_S = 60.0
 ASKED_AT_ONCE = 8
 
 
@@ -70,21 +68,18 @@ class Survey:
         self._watcher = watcher
         self._address_map = address_map
         self._on_migrating = on_migrating
-        self._wanted_until = -math.inf
-        self._wanted = trio.Event()
+        self._interest = Interest()
 
     def want(self) -> None:
         """Ask the nodes for a while: somebody looks."""
-        self._wanted_until = trio.current_time() + INTEREST_S
-        self._wanted.set()
+        self._interest.note()
 
     async def run(self) -> None:
         """Ask while it is wanted, for ever."""
         while True:
-            if trio.current_time() > self._wanted_until:
+            if self._interest.is_over:
                 self.facts = NOTHING
-                self._wanted = trio.Event()
-                await self._wanted.wait()
+                await self._interest.wait()
             topology = self._watcher.topology
             if topology is not None:
                 await self._ask_all(topology)
@@ -124,20 +119,11 @@ class Survey:
         ]
         if is_primary:
             commands.append(("CLUSTER", "NODES"))
-        timeout_s = self._watcher.timeout_s
-        with trio.move_on_after(timeout_s):
-            try:
-                async with await NodeConnection.open(
-                    node.address,
-                    self._watcher.credentials,
-                    self._watcher.tls,
-                    connect_timeout_s=timeout_s,
-                ) as connection:
-                    answers = await connection.ask_all(commands)
-            except (BackendUnavailable, BackendProtocolError):
-                return None  # the map and the pools tell what is wrong with a node
-            return self._read(node, answers)
-        return None
+        try:
+            answers = await self._watcher.ask(node.address, commands)
+        except (BackendUnavailable, BackendProtocolError):
+            return None  # the map and the pools tell what is wrong with a node
+        return self._read(node, answers)
 
     def _read(self, node: Node, answers: Sequence[object]) -> Facts | None:
         server, replication, *nodes = (

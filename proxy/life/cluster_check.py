@@ -10,7 +10,6 @@ Cost: three commands to each node every ``PACE_S`` seconds, judged in a thread, 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +21,9 @@ import trio
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.cluster.topology import Topology
-from proxy.control.connection import NodeConnection
 from proxy.control.watch import Watcher
 from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.insight.interest import Interest
 from proxy.resp.decode import Value
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PACE_S = 10.0
-INTEREST_S = 60.0
 ASKED_AT_ONCE = 8
 
 # As ``proxy.manage.report.QUESTIONS``, which is not loaded before somebody looks.
@@ -68,22 +66,19 @@ class ClusterCheck:
         self._watcher = watcher
         self._address_map = address_map
         self._view = _NOT_YET
-        self._wanted_until = -math.inf
-        self._wanted = trio.Event()
+        self._interest = Interest()
 
     def view(self) -> CheckView:
         """Return the latest verdict, and have the cluster checked for a while."""
-        self._wanted_until = trio.current_time() + INTEREST_S
-        self._wanted.set()
+        self._interest.note()
         return self._view
 
     async def run(self) -> None:
         """Check while it is wanted, for ever."""
         while True:
-            if trio.current_time() > self._wanted_until:
+            if self._interest.is_over:
                 self._view = _NOT_YET
-                self._wanted = trio.Event()
-                await self._wanted.wait()
+                await self._interest.wait()
             topology = self._watcher.topology
             answers = await self._ask_all(topology) if topology is not None else {}
             try:
@@ -109,19 +104,10 @@ class ClusterCheck:
 
     async def _ask(self, address: Address) -> Sequence[Value] | str:
         """Return what a node says, or why it says nothing."""
-        timeout_s = self._watcher.timeout_s
-        with trio.move_on_after(timeout_s):
-            try:
-                async with await NodeConnection.open(
-                    address,
-                    self._watcher.credentials,
-                    self._watcher.tls,
-                    connect_timeout_s=timeout_s,
-                ) as connection:
-                    return await connection.ask_all(_QUESTIONS)
-            except (BackendUnavailable, BackendProtocolError) as problem:
-                return str(problem)
-        return f"no answer within {timeout_s:g} s"
+        try:
+            return await self._watcher.ask(address, _QUESTIONS)
+        except (BackendUnavailable, BackendProtocolError) as problem:
+            return str(problem)
 
 
 def judge(answers: _Answers, address_map: AddressMap) -> Health:

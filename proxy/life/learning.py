@@ -18,7 +18,6 @@ from proxy.cluster.addresses import Address
 from proxy.commands.own import own_rows
 from proxy.commands.spec import CommandSpec
 from proxy.commands.table import compile_table, snapshot_table
-from proxy.control.connection import NodeConnection
 from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.tables import CommandTable
@@ -110,16 +109,7 @@ class CommandTables:
 
     async def _ask(self, address: Address) -> list[Value]:
         """Return a node's answers to INFO server, COMMAND, and how many databases it has."""
-        timeout_s = self._watcher.timeout_s
-        with trio.move_on_after(timeout_s):
-            async with await NodeConnection.open(
-                address,
-                self._watcher.credentials,
-                self._watcher.tls,
-                connect_timeout_s=timeout_s,
-            ) as connection:
-                return await connection.ask_all([("INFO", "server"), ("COMMAND",), ASK_DATABASES])
-        raise BackendUnavailable(f"{address} did not answer within {timeout_s:g} s", sent=True)
+        return await self._watcher.ask(address, [("INFO", "server"), ("COMMAND",), ASK_DATABASES])
 
     def _use(self, specs: Iterable[CommandSpec]) -> None:
         table = CommandTable((*specs, *own_rows(self.denied)))
