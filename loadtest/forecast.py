@@ -14,7 +14,6 @@ import argparse
 import http.client
 import random
 import shlex
-import signal
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
-from load.summary import put_between_markers
+from comparison import tell_comparison
 from machine import machine_facts
 
 from proxy.cluster.slots import key_slot
@@ -52,7 +51,6 @@ AT_ONCE = 10  # requests of a client
 VALUE = "x" * 100
 NODE_TIMEOUT_S = 2.0
 WARM_UP_S = 1.0
-_GONE_WRONG = 2
 _COUNTED = {
     "asks": 'slotway_refusals_total{kind="ask"}',
     "moved": 'slotway_refusals_total{kind="moved"}',
@@ -85,24 +83,19 @@ class Loss:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all; return 0, or 2 if something could not be run."""
     options = parse_options(arguments)
+    failures = (EmbeddedError, redis.RedisError, OSError, ValueError)
+    return tell_comparison(lambda: measure(options), options.markdown, (BEGIN, END), failures)
+
+
+def measure(options: argparse.Namespace) -> str:
+    """Measure everything, and return it as Markdown."""
+    facts = machine_facts()
     rows: list[str] = []
-    try:
-        facts = machine_facts()
-        for engine in options.engine or ENGINES:
-            for method in METHODS[engine]:
-                rows += growth_rows(engine, measure_growth(engine, method, options.keys))
-            rows.append(loss_row(engine, measure_loss(engine)))
-        section = write_markdown(facts, options, rows)
-        if options.markdown is not None:
-            put_between_markers(options.markdown, section, BEGIN, END)
-    except (EmbeddedError, redis.RedisError, OSError, ValueError) as error:
-        print(f"The comparison cannot go on: {error}", file=sys.stderr)
-        return _GONE_WRONG
-    except KeyboardInterrupt:
-        print("Interrupted; every process is stopped.", file=sys.stderr)
-        return 128 + signal.SIGINT
-    print(section)
-    return 0
+    for engine in options.engine or ENGINES:
+        for method in METHODS[engine]:
+            rows += growth_rows(engine, measure_growth(engine, method, options.keys))
+        rows.append(loss_row(engine, measure_loss(engine)))
+    return write_markdown(facts, options, rows)
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:

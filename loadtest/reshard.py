@@ -13,7 +13,6 @@ Cost: with 200,000 keys about a minute a round for both engines.
 import argparse
 import random
 import shlex
-import signal
 import subprocess
 import sys
 import threading
@@ -25,7 +24,7 @@ from pathlib import Path
 from statistics import median
 
 import redis
-from load.summary import put_between_markers
+from comparison import tell_comparison
 from machine import machine_facts
 
 from proxy.cluster.slots import key_slot
@@ -38,7 +37,6 @@ BATCH = 3000
 CLIENT_KEYS = 20_000
 LIMIT_S = 600.0
 WARM_UP_S = 1.0
-_GONE_WRONG = 2
 TOOLS = {"redis": ("redis-cli", "classic"), "valkey": ("redis-cli", "classic", "atomic")}
 
 
@@ -57,27 +55,22 @@ class Run:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all; return 0, or 2 if one could not be run."""
     options = parse_options(arguments)
+    failures = (ReshardFailed, EmbeddedError, OSError, ValueError)
+    return tell_comparison(lambda: measure(options), options.markdown, (BEGIN, END), failures)
+
+
+def measure(options: argparse.Namespace) -> str:
+    """Run every round, and return them as Markdown."""
+    facts = machine_facts()
     runs: dict[tuple[str, str], list[Run]] = {}
-    try:
-        facts = machine_facts()
-        for number in range(options.rounds):
-            for engine in options.engine or ENGINES:
-                for tool in TOOLS[engine]:
-                    run = reshard(engine, tool, options.keys, options.slots)
-                    runs.setdefault((engine, tool), []).append(run)
-                    waited = f"longest wait {run.longest_wait_s * 1000:.0f} ms"
-                    print(f"round {number + 1}, {engine}, {tool}: {run.seconds:.1f} s, {waited}")
-        section = write_markdown(facts, options, runs)
-        if options.markdown is not None:
-            put_between_markers(options.markdown, section, BEGIN, END)
-    except (ReshardFailed, EmbeddedError, OSError, ValueError) as error:
-        print(f"The comparison cannot go on: {error}", file=sys.stderr)
-        return _GONE_WRONG
-    except KeyboardInterrupt:
-        print("Interrupted; every process is stopped.", file=sys.stderr)
-        return 128 + signal.SIGINT
-    print(section)
-    return 0
+    for number in range(options.rounds):
+        for engine in options.engine or ENGINES:
+            for tool in TOOLS[engine]:
+                run = reshard(engine, tool, options.keys, options.slots)
+                runs.setdefault((engine, tool), []).append(run)
+                waited = f"longest wait {run.longest_wait_s * 1000:.0f} ms"
+                print(f"round {number + 1}, {engine}, {tool}: {run.seconds:.1f} s, {waited}")
+    return write_markdown(facts, options, runs)
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from engine_here import engine_here
 from hypothesis import settings
 
-from proxy.embedded import ENGINES, EngineMissing, engine_label, find_engine
+from proxy.embedded import ENGINES, EngineMissing, engine_label
 from proxy.embedded.engines import SERVERS_VARIABLE
 
 # The same cases in every run, and no deadline: how long one takes is the machine's business.
@@ -25,12 +26,7 @@ if "HYPOTHESIS_PROFILE" not in os.environ:
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """Run the test once for each engine, skipping those that are not on this machine."""
-    name: str = request.param
-    try:
-        find_engine(name)
-    except EngineMissing as problem:
-        pytest.skip(str(problem))
-    return name
+    return engine_here(request.param)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

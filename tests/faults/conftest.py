@@ -13,15 +13,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from engine_here import engine_here
 from results import save_outcome
 from trial import Fault, Trial, heal, shortcomings
 
 from proxy.embedded import (
     ENGINES,
     EmbeddedCluster,
-    EngineMissing,
     ProxyProcess,
-    find_engine,
     find_engines,
 )
 
@@ -46,12 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> str:
     """As ``pytest_generate_tests`` says."""
-    name: str = request.param
-    try:
-        find_engine(name)
-    except EngineMissing as problem:
-        pytest.skip(str(problem))
-    return name
+    return engine_here(request.param)
 
 
 @pytest.fixture(scope="module")

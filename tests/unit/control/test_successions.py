@@ -5,24 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from map_nodes import node
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import Node, Topology
 from proxy.control.successions import Successions
 
 A, B, C = (Address("10.0.0.1", port) for port in (7001, 7002, 7003))
-
-
-def node(name: str, address: Address, primary: str | None = None) -> Node:
-    return Node(
-        id=name,
-        address=address,
-        is_primary=primary is None,
-        primary_id=primary,
-        config_epoch=1,
-        failed=False,
-        link_up=True,
-    )
 
 
 def view(*nodes: Node, owner: int | None = 0) -> Topology:

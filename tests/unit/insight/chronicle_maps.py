@@ -5,25 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from map_nodes import node
+
 from proxy.cluster.addresses import Address
-from proxy.cluster.map import Node, Topology
+from proxy.cluster.map import Topology
 from proxy.cluster.slots import SLOT_COUNT
 
 A, B, C = (Address("127.0.0.1", port) for port in (7000, 7001, 7002))
 A2, B2, C2 = (Address("127.0.0.1", port) for port in (7003, 7004, 7005))
-
-
-def node(name: str, address: Address, primary: str | None = None) -> Node:
-    """Return a node that is well."""
-    return Node(
-        id=name,
-        address=address,
-        is_primary=primary is None,
-        primary_id=primary,
-        config_epoch=1,
-        failed=False,
-        link_up=True,
-    )
 
 
 NODES = (

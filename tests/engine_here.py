@@ -1,0 +1,16 @@
+"""The engine that a test runs on, if it is on this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.embedded import EngineMissing, find_engine
+
+
+def engine_here(name: str) -> str:
+    """Return the name of an engine that is on this machine; skip the test if it is not."""
+    try:
+        find_engine(name)
+    except EngineMissing as problem:
+        pytest.skip(str(problem))
+    return name
