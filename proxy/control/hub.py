@@ -27,6 +27,7 @@ from proxy.cluster.addresses import Address
 from proxy.cluster.slots import key_slot
 from proxy.control.deadlines import Deadlines
 from proxy.control.hub_link import HubLink, Name, PublishDone
+from proxy.control.hub_moves import Moves
 from proxy.control.hub_roads import Account, HubRoads
 from proxy.control.slow_readers import SlowReaders
 from proxy.control.subscriptions import Book, Join, JoinDone, Kind, Topic, places
@@ -38,7 +39,6 @@ from proxy.errors import BackendUnavailable, LimitReached
 from proxy.resp.decode import error_code
 from proxy.resp.encode import integer
 
-OVERLAP_S = 1.0  # chosen: how far one node may be behind another with the same message
 TICK_S = 0.5  # chosen: how late a node that has gone silent is looked at, at most
 
 # What a node says to who may not listen; anything else may pass.
@@ -79,7 +79,7 @@ class Hub:
         self._judge = judge
         self._suspect = suspect
         self._astray: dict[_Topic, float] = {}
-        self._closing: dict[_Topic, float] = {}
+        self._moves = Moves()
         self._joins: dict[_Topic, list[_Join]] = {}
         self._troubles: dict[object, Trouble] = {}
         self._by_slot: dict[int, set[_Topic]] = defaultdict(set)
@@ -101,15 +101,9 @@ class Hub:
                 self._suspect()
             if not self._astray and not self.book.topics:
                 self._troubles.clear()
-            self._end_overlaps(now)
+            self._moves.look(now)
             self.slow.look()
             self.deadlines.look()
-
-    def _end_overlaps(self, now: float) -> None:
-        for topic, when in list(self._closing.items()):
-            if when <= now:
-                del self._closing[topic]
-                topic.end_overlap()
 
     def _stir(self, topics: Iterable[_Topic], when: float = -math.inf) -> None:
         """Have topics looked after, at once or later."""
@@ -121,7 +115,6 @@ class Hub:
         """Subscribe topics where they belong, as far as that is known."""
         primaries = self.roads.primaries()
         wanted: dict[HubLink, list[Name]] = defaultdict(list)
-        unwanted: dict[HubLink, list[Name]] = defaultdict(list)
         for topic in topics:
             targets, home = places(
                 topic.kind, topic.name, topic.slot, primaries=primaries, owner=self.roads.owner
@@ -139,12 +132,10 @@ class Hub:
             self._astray.pop(topic, None)
             name = Name(topic.kind, topic.name)
             missing, left = topic.aim(links, at_home)
+            self._moves.leave_now(topic, missing)
+            self._moves.leave(topic, left)
             for link in missing:
                 wanted[link].append(name)
-            for link in left:
-                unwanted[link].append(name)
-        for link, names in unwanted.items():
-            link.unsubscribe(names)
         for link, names in wanted.items():
             link.subscribe(names)
 
@@ -245,6 +236,7 @@ class Hub:
             self._by_slot[topic.slot].discard(topic)
             if not self._by_slot[topic.slot]:
                 del self._by_slot[topic.slot]
+            self._moves.leave_now(topic)
             for link in topic.held_at:
                 unwanted[link].append(Name(topic.kind, topic.name))
         for link, names in unwanted.items():
@@ -260,8 +252,7 @@ class Hub:
         if topic is None:
             return
         self._troubles.pop(topic, None)
-        for left in topic.confirm(link):
-            left.unsubscribe([name])
+        self._moves.leave(topic, topic.confirm(link))
         if topic.is_live:
             for join in self._joins.pop(topic, ()):
                 join.pending.discard(topic)
@@ -283,13 +274,14 @@ class Hub:
         topic = self._find(link, name)
         if topic is not None:
             topic.gone(link)
-            self._note_overlap(topic)
+            self._moves.settle(topic)
 
     def evicted(self, link: HubLink, name: Name) -> None:
         """Note that the node has ended a subscription by itself: its slot has moved."""
         topic = self._find(link, name)
         if topic is not None:
             topic.lose(link)
+            self._moves.lost(topic, link)
             self._suspect()
             self._stir([topic])
 
@@ -325,7 +317,7 @@ class Hub:
         ]
         for topic in topics:
             topic.lose(link)
-            self._note_overlap(topic)
+            self._moves.lost(topic, link)
         self._stir(topics, when)
 
     def message(self, link: HubLink, name: Name, channel: bytes, frame: bytes) -> None:
@@ -333,6 +325,7 @@ class Hub:
         topic = self._find(link, name)
         if topic is None or not topic.is_due(link, channel, frame):
             return
+        self._moves.spoke(topic)
         members = list(topic.members)
         self.messages += 1
         self.deliveries += len(members)
@@ -344,10 +337,6 @@ class Hub:
                 old_frame = old_frame or b"*" + frame[1:]
                 self._engine.push(client, old_frame)
             self.slow.watch(client)
-
-    def _note_overlap(self, topic: _Topic) -> None:
-        if topic.overlap is not None and topic.overlap.is_closing:
-            self._closing[topic] = trio.current_time() + OVERLAP_S
 
     def _find(self, link: HubLink, name: Name) -> _Topic | None:
         return self.book.topics.get((link.account, name.kind, name.text))

@@ -8,7 +8,7 @@ the same one, and PUBLISH there counts all. Keyspace events stay at the node whe
 the key is: what may bring them is subscribed at all primaries.
 
 While a topic moves from one node to another, both bring its messages for a moment.
-``Overlap`` lets each message through once.
+``Overlap`` lets each message through once (``overlap.py``).
 
 Cost: a few dictionary entries for each client and topic; nothing here is proportional
 to the number of topics but ``receivers``, which tries every pattern, as a server does.
@@ -16,7 +16,7 @@ to the number of topics but ``receivers``, which tries every pattern, as a serve
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,12 +25,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from proxy.cluster.slots import key_slot
 from proxy.cluster.tags import TEMPORARY_PREFIX
 from proxy.commands.glob import compile_glob, may_match_beginning
+from proxy.control.overlap import Overlap
 
 if TYPE_CHECKING:
     from proxy.control.connection import Credentials
 
 Client = TypeVar("Client")
 Place = TypeVar("Place")
+
+REMEMBERED = 1000  # messages of a topic; chosen: 50 ms of a busy one, on their way over the bus
 
 EVENT_PREFIXES = (b"__keyspace@", b"__keyevent@")
 
@@ -67,67 +70,6 @@ def brings_events(kind: Kind, name: bytes) -> bool:
     )
 
 
-class Overlap(Generic[Place]):
-    """Lets each message through once while two nodes bring the same ones.
-
-    Messages have no numbers, so they are counted: what one place has brought as
-    often as another was delivered already.
-
-    Once the old place is silent, the new one may still be behind: what the old one
-    brought after the new one was live (``mark``), and the new one has not, is to come
-    once more and was delivered.
-
-    Args:
-        limit: Different messages to remember; beyond it everything passes.
-    """
-
-    def __init__(self, limit: int = 10_000) -> None:
-        self._limit = limit
-        # By the messages' hashes: they may be long, and a node may be waited for a while.
-        self._brought: dict[int, dict[Place, int]] = {}
-        self._marked: dict[int, dict[Place, int]] | None = None
-        self._to_come: dict[int, int] | None = None
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether only one place brings messages, and may be behind."""
-        return self._to_come is not None
-
-    def is_new(self, place: Place, frame: bytes) -> bool:
-        """Note that a place has brought a message; return whether it has to be delivered."""
-        mark = hash(frame)
-        if self._to_come is not None:
-            left = self._to_come.get(mark, 0)
-            if left > 0:
-                self._to_come[mark] = left - 1
-            return left == 0
-        brought = self._brought.get(mark)
-        if brought is None:
-            if len(self._brought) >= self._limit:
-                return True
-            brought = self._brought[mark] = {}
-        delivered = max(brought.values(), default=0)
-        brought[place] = brought.get(place, 0) + 1
-        if self._marked is not None:
-            late = self._marked.setdefault(mark, {})
-            late[place] = late.get(place, 0) + 1
-        return brought[place] > delivered
-
-    def mark(self) -> None:
-        """Note that the new place is live."""
-        self._marked = {}
-
-    def close(self, place: Place) -> None:
-        """Note that the old place brings nothing any more."""
-        self._to_come = {}
-        for mark, late in (self._marked or {}).items():
-            brought = self._brought[mark]
-            others = max((count for at, count in brought.items() if at != place), default=0)
-            ahead = min(late.get(place, 0), brought.get(place, 0) - others)
-            if ahead > 0:
-                self._to_come[mark] = ahead
-
-
 @dataclass(eq=False, slots=True)
 class Topic(Generic[Client, Place]):
     """One channel, pattern or shard channel, as one account listens to it."""
@@ -154,6 +96,8 @@ class Topic(Generic[Client, Place]):
     """The target that brings what every node has."""
     overlap: Overlap[Place] | None = None
     """While more than the targets bring its messages, and a little longer."""
+    recent: deque[int] | None = None
+    """Hashes of the messages delivered last: where it moves to may bring them again."""
 
     def __post_init__(self) -> None:
         self.slot = key_slot(self.name)
@@ -187,7 +131,7 @@ class Topic(Generic[Client, Place]):
         self.targets, self.home = targets, home
         self.asked |= missing
         if self.live - targets and (self.overlap is None or self.overlap.is_closing):
-            self.overlap = Overlap()
+            self.overlap = Overlap(delivered=self.recent or (), by=self.live)
         return missing, self._settle()
 
     def confirm(self, place: Place) -> set[Place]:
@@ -239,7 +183,12 @@ class Topic(Generic[Client, Place]):
             return place == (self.home if self.home in self.live else min(self.live, key=id))
         if self.is_wide:
             return True
-        return self.overlap is None or self.overlap.is_new(place, frame)
+        if self.overlap is not None and not self.overlap.is_new(place, frame):
+            return False
+        if self.recent is None:
+            self.recent = deque(maxlen=REMEMBERED)
+        self.recent.append(hash(frame))
+        return True
 
 
 JoinDone = Callable[["bytes | None"], object]

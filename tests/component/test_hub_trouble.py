@@ -122,6 +122,48 @@ async def test_a_planned_move_loses_no_message_and_doubles_none(
     await until(lambda: broker.nodes_with(b"news") == [target])
 
 
+@pytest.mark.parametrize("knows_of_the_move", [False, True])
+async def test_a_message_that_the_bus_brings_late_to_the_new_node_comes_once(
+    clean: Served, cluster: FakeCluster, broker: Broker, knows_of_the_move: bool
+) -> None:
+    client = await clean.connect()
+    await listen(client, b"news")
+    slot = key_slot(b"news")
+    source = cluster.owners[slot]
+    target = next(node for node in cluster.nodes if node is not source)
+    held = target.hold(b"SUBSCRIBE", b"news")
+    target.prefer_newest()
+
+    cluster.give(slot, target)
+    if knows_of_the_move:
+        clean.proxy.watcher.suspect()
+        await held.arrived()
+    await broker.send_from([source], b"news", b"1")
+    await client.expect(message(b"message", b"news", b"1", resp=2))
+    clean.proxy.watcher.suspect()
+    held.answer(await broker.answer(await held.arrived()))
+    await until(lambda: target in broker.nodes_with(b"news"))
+    await all_is_quiet()
+    await broker.send_from([target], b"news", b"1")
+    await broker.publish(b"news", b"2")
+
+    await client.expect(message(b"message", b"news", b"2", resp=2))
+    await until(lambda: broker.nodes_with(b"news") == [target])
+
+
+async def test_what_was_said_is_forgotten_when_a_channel_falls_silent(
+    clean: Served, broker: Broker
+) -> None:
+    client = await clean.connect()
+    await listen(client, b"news")
+    await broker.publish(b"news", b"1")
+    await client.expect(message(b"message", b"news", b"1", resp=2))
+    (topic,) = clean.proxy.hub.book.topics.values()
+
+    assert topic.recent
+    await until(lambda: topic.recent is None)
+
+
 async def test_a_client_that_leaves_while_it_waits_leaves_nothing(
     clean: Served, cluster: FakeCluster, broker: Broker
 ) -> None:

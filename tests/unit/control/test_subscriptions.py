@@ -6,7 +6,8 @@ import pytest
 
 from proxy.cluster.slots import key_slot
 from proxy.control.connection import Credentials
-from proxy.control.subscriptions import Book, Kind, Overlap, Topic, brings_events, places
+from proxy.control.overlap import Overlap
+from proxy.control.subscriptions import Book, Kind, Topic, brings_events, places
 
 CHANNEL, PATTERN, SHARD = Kind.CHANNEL, Kind.PATTERN, Kind.SHARD
 
@@ -124,6 +125,20 @@ def test_each_message_passes_once_while_a_topic_moves() -> None:
     passed += [one.is_due("b", b"news", frame) for frame in (b"3", b"3")]
 
     assert passed == [True, True, True, False, False, True, False, True, True, True]
+
+
+def test_what_came_before_a_topic_moved_is_not_delivered_when_the_new_node_brings_it_late() -> None:
+    one = live_topic(at="a")
+    passed = [one.is_due("a", b"news", frame) for frame in (b"1", b"same")]
+    one.aim({"b"}, "b")
+    one.confirm("b")
+
+    late = [one.is_due("b", b"news", frame) for frame in (b"1", b"same")]
+    again = [one.is_due("a", b"news", b"same"), one.is_due("b", b"news", b"same")]
+
+    assert passed == [True, True]
+    assert late == [False, False]
+    assert again == [True, False]
 
 
 def test_what_arrives_from_where_a_topic_has_left_is_not_delivered() -> None:
