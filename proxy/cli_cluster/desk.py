@@ -11,7 +11,6 @@ import functools
 import inspect
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,19 +19,18 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from proxy.argv import not_in_argv
+from proxy.cli_cluster.show_progress import Lines, bar
 from proxy.cluster.addresses import Address
 from proxy.config import Cluster
 from proxy.config.values import read_secret
 from proxy.errors import ConfigError, ProxyError
 from proxy.manage import CannotPlan, ClusterManager, Interrupted, Login, OnProgress, as_json
-from proxy.manage import Progress as Stand
+from proxy.manage.progress import ignore
 from proxy.sources import load_settings
 
 EXIT_PROBLEM, EXIT_USAGE = 1, 2
-LINE_EVERY_S = 5.0
 FILE_WIDTH = 160  # columns of tables, when the output is no terminal
 
 T = TypeVar("T")
@@ -99,49 +97,12 @@ class Desk:
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             if self.err.is_terminal:
-                with _bar(self.err) as tell:
+                with bar(self.err) as tell:
                     yield tell
             else:
-                yield _Lines(self).tell
+                yield ignore if self.as_json else Lines(self.say).tell
         finally:
             signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _bar(console: Console) -> Iterator[OnProgress]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    ) as bars:
-        bar = bars.add_task("", total=None)
-
-        def tell(stand: Stand) -> None:
-            words = f"{stand.words}, {stand.keys:,} keys" if stand.keys else stand.words
-            bars.update(bar, description=words, completed=stand.done, total=stand.total or None)
-
-        yield tell
-
-
-class _Lines:
-    """Progress for a log file: a line for each new work, and one now and then while it lasts."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._last = ""
-        self._told_at = 0.0
-
-    def tell(self, stand: Stand) -> None:
-        now = time.monotonic()
-        is_new = stand.words != self._last
-        if self._desk.as_json or not (is_new or now > self._told_at + LINE_EVERY_S):
-            return
-        share = f" ({stand.done} of {stand.total})" if stand.total else ""
-        self._desk.say(f"... {stand.words}{share}")
-        self._last, self._told_at = stand.words, now
 
 
 _SHARED = {
