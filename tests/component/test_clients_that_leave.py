@@ -181,6 +181,24 @@ async def test_a_proxy_that_drains_finishes_what_is_in_flight_and_takes_nothing_
     assert cluster.store == {key: b"1"}
 
 
+async def test_a_drain_waits_no_longer_than_it_may_for_what_is_in_flight(
+    cluster: FakeCluster,
+) -> None:
+    node = cluster.nodes[0]
+    key = cluster.key_of(node)
+    async with serve(cluster, listen={"drain_s": 0.05}) as served:
+        held = node.hold(b"SET")
+        busy = await served.connect()
+        await busy.ask("SET", key, 1)
+        await held.arrived()
+
+        with trio.fail_after(2):
+            await served.proxy.drain()
+
+        assert len(served.engine.clients) == 1
+        held.let_go()
+
+
 async def test_a_killed_client_is_closed_at_once_and_its_replies_are_dropped(
     cluster: FakeCluster, served: Served
 ) -> None:

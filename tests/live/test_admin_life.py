@@ -1,4 +1,4 @@
-"""A real proxy is drained and given other settings, while clients work with it."""
+"""A real proxy is given other settings, while clients work with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,154 +13,11 @@ import pytest
 import redis
 from admin_client import DEADLINE_S, Admin, administered
 
-from proxy.cluster.addresses import Address
 from proxy.embedded import EmbeddedCluster, NodeConnection, ProxyProcess, wait_for
 
 pytestmark = pytest.mark.live
 
 QUICK_S = 3.0
-
-
-# ---- the end ----------------------------------------------------------------------------------
-
-
-class Counter(threading.Thread):
-    """A client that counts up, and goes to another proxy when this one sends it away."""
-
-    def __init__(self, key: str, addresses: list[Address], is_over: threading.Event) -> None:
-        super().__init__()
-        self.acknowledged = 0
-        self.sent_away = 0
-        self.problem = ""
-        self._request = f"INCR {key}\r\n".encode()
-        self._addresses = addresses
-        self._is_over = is_over
-
-    def run(self) -> None:
-        for address in self._addresses:
-            with socket.create_connection((address.host, address.port), DEADLINE_S) as stream:
-                if not self._count(stream):
-                    return
-            self.sent_away += 1
-
-    def _count(self, stream: socket.socket) -> bool:
-        """Count until the end; return whether the proxy has ended the connection before."""
-        while not self._is_over.is_set():
-            reply = b""
-            try:
-                stream.sendall(self._request)
-                while not reply.endswith(b"\r\n"):
-                    data = stream.recv(100)
-                    if not data:
-                        break
-                    reply += data
-            except ConnectionError:
-                pass
-            if not reply:
-                return True
-            if not (reply.startswith(b":") and reply.endswith(b"\r\n")):
-                self.problem = repr(reply)
-                return False
-            self.acknowledged += 1
-        return False
-
-
-def test_a_drain_under_traffic_loses_no_request_and_repeats_none(
-    cluster: EmbeddedCluster,
-) -> None:
-    """Whoever is sent away without a reply may ask elsewhere: the request has not run."""
-    with administered(cluster.addresses) as admin, ProxyProcess(cluster.addresses) as next_one:
-        is_over = threading.Event()
-        places = [admin.proxy.address, next_one.address]
-        counters = [Counter(f"count:{number}", places, is_over) for number in range(12)]
-        for counter in counters:
-            counter.start()
-        wait_for(lambda: all(c.acknowledged > 20 for c in counters), DEADLINE_S, "traffic")
-
-        answer = admin.order("/drain")
-        code = admin.proxy.wait()
-        wait_for(lambda: all(c.sent_away for c in counters), DEADLINE_S, "all to go elsewhere")
-        is_over.set()
-        for counter in counters:
-            counter.join()
-        with redis.Redis(port=next_one.port) as client:
-            counted = [int(client.get(f"count:{number}") or 0) for number in range(12)]
-
-    assert (answer.status, answer.json["draining"]) == (202, True)
-    assert code == 0
-    assert [counter.problem for counter in counters] == [""] * 12
-    assert counted == [counter.acknowledged for counter in counters]
-
-
-def test_who_is_in_a_transaction_may_bring_it_to_an_end(cluster: EmbeddedCluster) -> None:
-    with (
-        administered(cluster.addresses, {"listen.drain_linger_s": "15"}) as admin,
-        ExitStack() as stack,
-    ):
-        idle = stack.enter_context(NodeConnection(admin.proxy.address))
-        busy = stack.enter_context(NodeConnection(admin.proxy.address))
-        assert idle.call("PING") == b"PONG"
-        assert busy.call("MULTI") == b"OK"
-        assert busy.call("SET", "a", "1") == b"QUEUED"
-        started = time.monotonic()
-
-        os.kill(admin.proxy.pid, signal.SIGTERM)
-        wait_for(lambda: "draining" in _missing(admin), DEADLINE_S, "the drain")
-        assert busy.call("SET", "{a}b", "2") == b"QUEUED"
-        assert busy.call("EXEC") == [b"OK", b"OK"]
-        code = admin.proxy.wait()
-
-    assert code == 0
-    assert time.monotonic() - started < 15
-    assert cluster.primary_for(b"a").call("GET", "a") == b"1"
-
-
-def _missing(admin: Admin) -> str:
-    return " ".join(admin.ask("/readyz").json["missing"])
-
-
-def test_who_lingers_too_long_is_sent_away(cluster: EmbeddedCluster) -> None:
-    with (
-        administered(cluster.addresses, {"listen.drain_linger_s": "0.3"}) as admin,
-        ExitStack() as stack,
-    ):
-        stack.enter_context(NodeConnection(admin.proxy.address)).call("MULTI")
-        started = time.monotonic()
-
-        code = admin.proxy.stop()
-
-        assert code == 0
-        assert 0.3 <= time.monotonic() - started < QUICK_S
-
-
-def test_it_serves_on_for_a_while_if_it_is_told_to(cluster: EmbeddedCluster) -> None:
-    """As Kubernetes wants it: not ready first, and gone when nobody comes any more."""
-    with administered(cluster.addresses, {"listen.drain_delay_s": "2"}) as admin:
-        started = time.monotonic()
-        answer = admin.order("/drain")
-        readiness = admin.ask("/readyz")
-        with NodeConnection(admin.proxy.address) as late:
-            assert late.call("SET", "a", "1") == b"OK"
-
-        code = admin.proxy.wait()
-
-        assert answer.json["within_s"] == 12
-        assert readiness.status == 503
-        assert "the proxy is draining" in readiness.json["missing"]
-        assert code == 0
-        assert 2 <= time.monotonic() - started < 2 + QUICK_S
-
-
-def test_a_second_signal_does_not_wait(cluster: EmbeddedCluster) -> None:
-    with administered(cluster.addresses, {"listen.drain_delay_s": "60"}) as admin:
-        os.kill(admin.proxy.pid, signal.SIGTERM)
-        wait_for(lambda: "draining" in _missing(admin), DEADLINE_S, "the drain")
-        started = time.monotonic()
-
-        os.kill(admin.proxy.pid, signal.SIGTERM)
-
-        assert admin.proxy.wait() == 0
-        assert time.monotonic() - started < QUICK_S
 
 
 # ---- other settings ---------------------------------------------------------------------------
