@@ -101,7 +101,7 @@ sanitize: $(VENV)/.built        ## the compiled data plane under ASan and UBSan 
 
 SANITIZED ?= tests/unit tests/component tests/fuzz
 
-compare: $(VENV)/.built         ## side by side with nutcracker and Envoy (Debian: nutcracker, redis-tools)
+compare: $(VENV)/.built         ## side by side with nutcracker, Envoy and, if it is on PATH, predixy (Debian: nutcracker, redis-tools)
 	$(BIN)/python loadtest/compare.py
 
 load: $(VENV)/.built            ## users until more of them only wait, with locust; plot and figures into loadtest/

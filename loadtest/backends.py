@@ -7,7 +7,7 @@ compares disks.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from contenders import Backends
+from contender import Backends
 
 from proxy.embedded.cluster import EmbeddedCluster
 from proxy.embedded.standalone import StandaloneServer

@@ -1,11 +1,11 @@
-"""Compare the proxy with nutcracker and Envoy, side by side, in one run.
+"""Compare the proxy with others, side by side, in one run.
 
 Strategy: all contenders run at the same time and are measured in turn;
 every round measures each workload on each contender once, in an order that
 rotates, so that whatever the machine does meanwhile meets all of them. Only
 ratios within one execution mean anything.
 
-Cost: about 1 s a run, 10 workloads x 4 contenders x 5 rounds: see
+Cost: about 1 s a run, 10 workloads x 4 to 6 contenders x 5 rounds: see
 loadtest/README.md, which also says how to read the tables.
 """
 
@@ -25,7 +25,8 @@ from types import FrameType
 
 from answers import IdleCrowd, WrongAnswer, fill_keyspace
 from backends import PRIMARIES, running_backends
-from contenders import CONTENDERS, Contender, ContenderFailed
+from contender import Contender, ContenderFailed
+from contenders import CONTENDERS
 from machine import machine_facts
 from measure import RunFailed, Sample, benchmark_command, resident_bytes, run_workload
 from report import Results, put_section, write_json, write_markdown, write_text
@@ -94,8 +95,16 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.requests = options.requests or (QUICK_REQUESTS if options.quick else DEFAULT_REQUESTS)
     chosen = _choose(parser, "--workloads", options.workloads, names)
     options.workloads = [workload for workload in WORKLOADS if workload.name in chosen]
-    options.only = _choose(parser, "--only", options.only, list(CONTENDERS))
+    options.only = (
+        _choose(parser, "--only", options.only, list(CONTENDERS))
+        if options.only is not None
+        else [name for name, kind in CONTENDERS.items() if _takes_part(kind)]
+    )
     return options
+
+
+def _takes_part(kind: type[Contender]) -> bool:
+    return not kind.is_optional or kind.find_missing() is None
 
 
 def _choose(

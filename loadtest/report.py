@@ -17,7 +17,7 @@ from measure import Sample
 from workloads import RATE_FLOOR, Workload
 
 SUBJECT = "slotway"
-YARDSTICKS = ("nutcracker", "envoy")
+YARDSTICKS = ("predixy", "nutcracker", "envoy")
 _MIB = 1024 * 1024
 
 

@@ -19,13 +19,13 @@ _SMALL = "key:__rand_int__"
 _BIG = "big:__rand_int__"
 
 # The proxy's CPU per command as a multiple of the yardstick's, at most.
-CPU_SINGLE = {"nutcracker": 1.1, "envoy": 0.75}
-CPU_PIPELINED = {"nutcracker": 0.5, "envoy": 0.25}
-CPU_MULTI = {"envoy": 0.6}
+CPU_SINGLE = {"predixy": 1.0, "nutcracker": 1.1, "envoy": 0.75}
+CPU_PIPELINED = {"predixy": 1.0, "nutcracker": 0.5, "envoy": 0.25}
+CPU_MULTI = {"predixy": 1.0, "envoy": 0.6}
 
 # Requests per second as a multiple of the yardstick's, at least, in every
 # workload. nutcracker stands before one server, so it has less to do.
-RATE_FLOOR = {"nutcracker": 0.9, "envoy": 1.0}
+RATE_FLOOR = {"predixy": 1.0, "nutcracker": 0.9, "envoy": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
