@@ -53,6 +53,7 @@ class EmbeddedCluster:
         node_timeout_ms: int = 1500,
         settings: Mapping[str, str] | None = None,
         tls: TlsFiles | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the cluster; nothing runs yet.
 
@@ -63,6 +64,7 @@ class EmbeddedCluster:
             node_timeout_ms: A node silent for this long is failed over.
             settings: Server configuration, the same for every node.
             tls: The nodes speak TLS with these; None: they do not.
+            environment: Variables that the servers have besides ours.
 
         Raises:
             EngineMissing: The engine is not on this machine.
@@ -74,6 +76,7 @@ class EmbeddedCluster:
         self._cleanup = ExitStack()
         self._leash: Leash | None = None
         self._tls = tls
+        self._environment = environment
         self._settings = {
             "cluster-enabled": "yes",
             "cluster-config-file": "nodes.conf",
@@ -266,6 +269,7 @@ class EmbeddedCluster:
                 leash=self._leash,
                 settings=self._settings,
                 tls=self._tls,
+                environment=self._environment,
             )
             fresh.append(node)
             self.nodes = (*self.nodes, node)

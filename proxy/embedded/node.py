@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ class RedisNode:
         leash: Leash,
         settings: Mapping[str, str],
         tls: TlsFiles | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the server; nothing runs yet.
 
@@ -54,11 +56,14 @@ class RedisNode:
             leash: What the process dies with.
             settings: Server configuration, above the few of ``_COMMON_SETTINGS``.
             tls: It speaks TLS with these; None: it does not.
+            environment: Variables that it has besides ours.
         """
         self.address = Address(LOOPBACK, port)
+        self.directory = directory
         self.log = directory / "server.log"
         self.is_frozen = False
         self._leash = leash
+        self._environment = {**os.environ, **environment} if environment else None
         self._tls = tls.context() if tls is not None else None
         place = {"port": str(port)} if tls is None else tls.server_settings(port)
         merged = {**_COMMON_SETTINGS, **place, "dir": str(directory), **settings}
@@ -104,7 +109,7 @@ class RedisNode:
         """
         if self.has_process:
             raise EmbeddedError(f"{self.address} is running already")
-        self._process = self._leash.start(self._command, log=self.log)
+        self._process = self._leash.start(self._command, log=self.log, env=self._environment)
         self.is_frozen = False
 
     def wait_until_answering(self, deadline_s: float = START_DEADLINE_S) -> None:

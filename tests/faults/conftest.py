@@ -8,7 +8,7 @@ for what was measured.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,7 +49,15 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def cluster(engine: str, request: pytest.FixtureRequest) -> Iterator[EmbeddedCluster]:
+def server_environment() -> Mapping[str, str]:
+    """Variables that the servers of a file have besides ours; files may have their own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    engine: str, request: pytest.FixtureRequest, server_environment: Mapping[str, str]
+) -> Iterator[EmbeddedCluster]:
     """Three primaries and three replicas, shared by the trials of a file; each leaves it whole."""
     settings = {
         # A shard that is gone takes no other with it: what clients of the others see is our doing.
@@ -57,7 +65,12 @@ def cluster(engine: str, request: pytest.FixtureRequest) -> Iterator[EmbeddedClu
         **getattr(request.module, "CLUSTER_SETTINGS", {}),
     }
     patience_ms = getattr(request.module, "NODE_TIMEOUT_MS", 1500)
-    with EmbeddedCluster(engine, node_timeout_ms=patience_ms, settings=settings) as running:
+    with EmbeddedCluster(
+        engine,
+        node_timeout_ms=patience_ms,
+        settings=settings,
+        environment=server_environment,
+    ) as running:
         yield running
 
 
