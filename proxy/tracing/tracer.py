@@ -86,9 +86,16 @@ def traces_url(endpoint: str) -> str:
     """Return where a collector takes traces: OTLP's own path below the endpoint.
 
     Raises:
-        ConfigError: It is no address of a web server.
+        ConfigError: It is no address of a web server, or has a password in it, which all would
+            see who see settings.
     """
     parts = urlsplit(endpoint)
+    if "@" in parts.netloc:
+        raise ConfigError(
+            key="tracing.endpoint",
+            given="an address with a user or a password in it",
+            allowed="one without; OTEL_EXPORTER_OTLP_HEADERS takes what is secret",
+        )
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ConfigError(
             key="tracing.endpoint", given=repr(endpoint), allowed="http://host:port or https://..."

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from proxy.embedded import TlsFiles
 
@@ -48,6 +49,19 @@ class Papers:
         if shown is not None:
             context.load_cert_chain(shown.cert, shown.key)
         return context
+
+
+def locked(files: TlsFiles, password: str) -> TlsFiles:
+    """Give a key a password; return the same files."""
+    key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+    files.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password.encode()),
+        )
+    )
+    return files
 
 
 def to_clients(files: TlsFiles, **more: str) -> dict[str, str]:

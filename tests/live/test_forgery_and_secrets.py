@@ -1,9 +1,10 @@
 """Nothing that a client says forges a reply, a line or a metric; no secret is ever told.
 
 One proxy with everything switched on that tells of requests: log at debug, access log, a sample
-of every request, slow log, admin port. Clients say hostile words wherever words are
-echoed; then everything that it has told is read: replies, log, metrics, views, CLIENT LIST,
-MONITOR, INFO, CONFIG, its command line.
+of every request, a trace of it, slow log, admin port; with keys that have passwords for every
+side that speaks TLS. Clients say hostile words wherever words are echoed; then everything
+that it has told is read: replies, log, metrics, views, traces, CLIENT LIST, MONITOR, INFO,
+CONFIG, its command line and its name.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ import json
 import re
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from admin_client import DEADLINE_S, Admin
+from otlp_receiver import OtlpReceiver
+from papers import Papers, locked
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.cluster.addresses import Address
 from proxy.dataplane.frames import ReplyStream
-from proxy.embedded import EmbeddedCluster, ProxyProcess, lease_ports, wait_for
-from proxy.embedded.wire import NodeConnection
+from proxy.embedded import EmbeddedCluster, ProxyProcess, RedisNode, lease_ports, wait_for
+from proxy.embedded.engines import speaks_tls
 from proxy.resp.encode import encode_command
 
 pytestmark = pytest.mark.live
@@ -57,7 +61,10 @@ PLACES = (
 
 SECRETS = {
     name: f"hush-{name}-hush"
-    for name in ("nodes", "clients", "ann", "bob", "token", "wrong", "typed")
+    for name in (
+        *("nodes", "clients", "ann", "bob", "token", "wrong", "typed"),
+        *("key-to-clients", "key-to-nodes", "key-of-admin"),
+    )
 }
 ROUTES = (
     "/", "/livez", "/readyz", "/metrics", "/topology", "/clients", "/stats", "/slowlog", "/hotkeys",
@@ -105,6 +112,10 @@ class House:
     proxy: ProxyProcess
     admin: Admin
     monitor: Talk
+    traces: OtlpReceiver
+    nodes: Sequence[RedisNode]
+    files: Path
+    """Where its secrets are."""
 
     def talk(self) -> Talk:
         """Return a client that has logged in."""
@@ -135,46 +146,75 @@ class House:
 def house(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A proxy that asks for passwords, has them for its nodes, and tells all that it may tell."""
     folder = tmp_path_factory.mktemp("secrets")
-    for name in ("nodes", "bob"):
+    for name in ("nodes", "bob", "key-to-clients", "key-to-nodes", "key-of-admin"):
         (folder / name).write_text(SECRETS[name] + "\n")
-    config = folder / "proxy.toml"
-    with EmbeddedCluster(engine, replicas=0) as cluster, lease_ports(1) as lease:
-        for node in cluster.primaries():
-            with NodeConnection(node.address) as connection:
+    papers = Papers(folder / "papers")
+    to_nodes = locked(papers.issue("to-nodes"), SECRETS["key-to-nodes"])
+    to_clients = locked(papers.issue("to-clients"), SECRETS["key-to-clients"])
+    of_admin = locked(papers.issue("of-admin"), SECRETS["key-of-admin"])
+    with_tls = speaks_tls(engine)
+    servers = papers.issue("servers") if with_tls else None
+    with ExitStack() as stack:
+        cluster = stack.enter_context(EmbeddedCluster(engine, replicas=0, tls=servers))
+        port = stack.enter_context(lease_ports(1)).ports[0]
+        traces = stack.enter_context(OtlpReceiver())
+        for node in cluster.nodes:
+            with node.connect() as connection:
                 connection.call("CONFIG", "SET", "masterauth", SECRETS["nodes"])
                 connection.call("CONFIG", "SET", "requirepass", SECRETS["nodes"])
+        config = folder / "proxy.toml"
         config.write_text(
             f"""
             [cluster]
             password_file = "{folder}/nodes"
+            tls = {str(with_tls).lower()}
+            tls_ca_file = "{to_nodes.ca}"
+            tls_cert_file = "{to_nodes.cert}"
+            tls_key_file = "{to_nodes.key}"
+            tls_key_password_file = "{folder}/key-to-nodes"
+            [tls]
+            mode = "beside"
+            port = 0
+            cert_file = "{to_clients.cert}"
+            key_file = "{to_clients.key}"
+            key_password_file = "{folder}/key-to-clients"
             [clients]
-            password = "{SECRETS["clients"]}"
             admins = ["default"]
             users = {{ann = "{SECRETS["ann"]}", bob = "file:{folder}/bob"}}
             [admin]
             enabled = true
-            port = {lease.ports[0]}
+            port = {port}
             token = "{SECRETS["token"]}"
+            tls_cert_file = "{of_admin.cert}"
+            tls_key_file = "{of_admin.key}"
+            tls_key_password_file = "{folder}/key-of-admin"
             [log]
             level = "debug"
             format = "json"
             access_every = 1
+            access_keys = "show"
             [insight]
             sample_every = 1
             slow_log_ms = 0.001
+            [tracing]
+            endpoint = "{traces.endpoint}"
+            every = 1
             [commands]
             cross_slot = "all"
+            [reload]
+            watch_s = 0
             """
         )
-        settings = {"admin.enabled": "true"}
-        with ProxyProcess(
-            cluster.addresses, settings=settings, arguments=("--config", str(config))
-        ) as proxy:
-            monitor = Talk(proxy.address)
-            monitor.say(("AUTH", SECRETS["clients"]))
-            monitor.say(("MONITOR",))
-            yield House(proxy, Admin(proxy, lease.ports[0]), monitor)
-            monitor.close()
+        settings = {"admin.enabled": "true", "clients.password": SECRETS["clients"]}
+        proxy = stack.enter_context(
+            ProxyProcess(cluster.addresses, settings=settings, arguments=("--config", str(config)))
+        )
+        monitor = Talk(proxy.address)
+        stack.callback(monitor.close)
+        monitor.say(("AUTH", SECRETS["clients"]))
+        monitor.say(("MONITOR",))
+        admin = Admin(proxy, port, papers.trusting())
+        yield House(proxy, admin, monitor, traces, cluster.nodes, folder)
 
 
 # ---- forgery -----------------------------------------------------------------------------------
@@ -258,6 +298,12 @@ def test_no_secret_is_told_anywhere(house: House) -> None:
         ("CONFIG", "SETT", "requirepass", SECRETS["typed"]),
         ("MIGRATE", "h", "1", "", "0", "1", "AUTH", SECRETS["typed"], "KEYS", "k"),
         ("PROXY", "CONFIG"),
+        ("PROXY", "CONFIG", "GET", "*"),
+        ("PROXY", "CONFIG", "SET", "clients.password", SECRETS["clients"]),
+        ("PROXY", "INFO"),
+        ("PROXY", "TOPOLOGY"),
+        ("PROXY", "EXPLAIN", "AUTH", SECRETS["typed"]),
+        ("PROXY", "HOTKEYS"),
         ("PROXY", "SLOWLOG"),
         ("PROXY", "EVENTS"),
         ("PROXY", "CLIENTS"),
@@ -275,15 +321,50 @@ def test_no_secret_is_told_anywhere(house: House) -> None:
     stranger.close()
     house.admin.ask("/drain", "POST", {"Authorization": f"Bearer {SECRETS['wrong']}"})
     house.admin.ask("/log-level", "POST", {"Authorization": f"Basic {SECRETS['wrong']}"})
+    told += refused_by_a_node(house)
+    refused = refused_reload(house)
+    last = house.talk()
+    told += last.say(("STRLEN", "k"))
+    last.close()
+    wait_for(lambda: house.traces.named("STRLEN"), DEADLINE_S, "the last trace")
 
     heard = {
         "replies": b"".join(told).decode("utf-8", "replace"),
         "monitor": house.monitor.received.decode("utf-8", "replace"),
         "log": house.log(),
+        "reload": refused,
+        "traces": repr([request.SerializeToString() for request in house.traces.requests]),
         "command line": Path(f"/proc/{house.proxy.pid}/cmdline").read_text(),
+        "name": Path(f"/proc/{house.proxy.pid}/comm").read_text(),
         **house.views(),
     }
     leaks = [
         (place, name) for place, text in heard.items() for name in SECRETS if SECRETS[name] in text
     ]
     assert leaks == []
+
+
+def refused_by_a_node(house: House) -> list[bytes]:
+    """Have a node refuse the proxy's password; return what a client hears of it meanwhile."""
+    node = house.nodes[0]
+    with node.connect() as connection:
+        connection.call("AUTH", SECRETS["nodes"])
+        connection.call("CONFIG", "SET", "requirepass", SECRETS["typed"])
+        connection.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        wait_for(lambda: "WRONGPASS" in house.proxy.log.read_text(), DEADLINE_S, "a refusal")
+        talk = house.talk()
+        told = talk.say(("PROXY", "TOPOLOGY"), ("PROXY", "EVENTS"), ("PROXY", "STATS"))
+        talk.close()
+        connection.call("CONFIG", "SET", "requirepass", SECRETS["nodes"])
+    return told
+
+
+def refused_reload(house: House) -> str:
+    """Have the proxy read settings with a wrong password of a key; return what it says."""
+    file = house.files / "key-to-clients"
+    file.write_text(SECRETS["wrong"])
+    answer = house.admin.ask("/reload", "POST", {"Authorization": f"Bearer {SECRETS['token']}"})
+    file.write_text(SECRETS["key-to-clients"])
+    assert answer.status == 400
+    assert "tls.key_" in answer.json["error"]
+    return answer.body.decode()

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 from admin_client import DEADLINE_S, administered
-from cryptography.hazmat.primitives import serialization
-from papers import Papers, for_redis_py, to_clients
+from papers import Papers, for_redis_py, locked, to_clients
 
 from proxy.embedded import EmbeddedCluster, ProxyProcess, TlsFiles, lease_ports, wait_for
 
@@ -292,15 +291,7 @@ def test_a_handshake_comes_behind_a_proxy_protocol_header(
 def test_a_key_with_a_password(
     cluster: EmbeddedCluster, make_proxy: Callable[..., ProxyProcess], papers: Papers
 ) -> None:
-    files = papers.issue("locked")
-    key = serialization.load_pem_private_key(files.key.read_bytes(), None)
-    files.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"open sesame"),
-        )
-    )
+    files = locked(papers.issue("locked"), "open sesame")
     word = papers.directory / "word"
     word.write_text("open sesame\n")
     settings = to_clients(files, key_password_file=str(word))

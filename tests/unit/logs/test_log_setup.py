@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+import pytest
+
 PRELUDE = """
 import logging, sys, threading, warnings
 import structlog
@@ -124,6 +126,24 @@ def test_an_exception_is_logged_with_its_traceback() -> None:
     assert json.loads(line)["exception"].startswith("Traceback (most recent call last)")
     assert for_people[1] == "    Traceback (most recent call last):"
     assert for_people[-1] == "    ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_nobodys_values(form: str) -> None:
+    program = (
+        "class Login:\n"
+        "    def __init__(self, password): self.password = password\n"
+        "    def send(self, password): raise RuntimeError('no route')\n"
+        "login = Login('hu' + 'sh')\n"
+        "try:\n    login.send(login.password)\n"
+        "except RuntimeError:\n    log.exception('bug')\n"
+        "login.send(login.password)"
+    )
+
+    lines = "\n".join(run(program, form=form))
+
+    assert lines.count("RuntimeError: no route") == 2
+    assert "hush" not in lines
 
 
 def test_a_process_whose_log_nobody_reads_ends_all_the_same() -> None:

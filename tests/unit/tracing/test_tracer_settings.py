@@ -40,6 +40,13 @@ def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
         open_tracer(Tracing(endpoint=endpoint), FACTS)
 
 
+def test_an_endpoint_with_a_password_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigError, match=r"tracing\.endpoint.*OTEL_EXPORTER") as refusal:
+        open_tracer(Tracing(endpoint="https://us:hush@collector"), FACTS)
+
+    assert "hush" not in str(refusal.value)
+
+
 def test_without_the_extra_an_endpoint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = builtins.__import__
 
