@@ -41,8 +41,10 @@ faults: $(VENV)/.built          ## every fault on every engine, ten minutes; wri
 	SLOTWAY_FAULTS=full SLOTWAY_FAULTS_RESULTS=build/faults $(BIN)/python -m pytest -q -rs tests/faults
 	$(BIN)/python tools/make_reliability_page.py build/faults
 
-soak: $(VENV)/.built            ## a million commands and flat memory, more with SLOTWAY_SOAK_COMMANDS
-	$(BIN)/python -m pytest -q -s tests/live/test_soak.py
+soak: $(VENV)/.built            ## 50 million commands and flat memory, twenty minutes; writes docs/reliability.md
+	$(BIN)/python loadtest/soak.py --commands $(SLOTWAY_SOAK_COMMANDS) --markdown docs/reliability.md
+
+SLOTWAY_SOAK_COMMANDS ?= 50000000
 
 lifecycle: $(VENV)/.built       ## a cluster grows, shrinks, fails over with 200,000 keys under traffic
 	SLOTWAY_LIFECYCLE_KEYS=200000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 \

@@ -4,5 +4,5 @@
 interpreter for gevent, so only locust's own processes may import them. The
 rest is plain functions: ``zipf``, ``mixture``, ``schedules``, ``thresholds``
 and ``timeline`` serve the run, ``steps``, ``plot`` and ``summary`` the report
-of a ramp.
+of a ramp; ``panels`` draws for ``plot`` and for the soak.
 """

@@ -9,7 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from load.plot import draw_ramp, nice_ceiling
+from load.panels import nice_ceiling
+from load.plot import draw_ramp
 from load.steps import Knee, Step, cores_between, find_knee, steps_of
 from load.summary import BEGIN, END, put_between_markers, write_csv, write_markdown
 from load.timeline import Second, Timeline, percentile, rounded_ms
