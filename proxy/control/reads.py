@@ -314,13 +314,29 @@ class Reads:
             is_down and node.primary_id and self._may_fall_back_from(node.primary_id, topology)
         ):
             return False
-        return self._lag_s(node, replication) <= (self.rules.max_lag_s or math.inf)
+        return self._lag_s(node, replication, topology) <= (self.rules.max_lag_s or math.inf)
 
     def _may_fall_back_from(self, primary_id: str, topology: Topology) -> bool:
         primary = topology.node_by_id(primary_id)
         return primary is not None and self._may_fall_back(primary.address)
 
-    def _lag_s(self, node: Node, replication: Replication) -> float:
+    def _lag_s(self, node: Node, replication: Replication, topology: Topology) -> float:
         offsets = self._offsets.get(node.primary_id or "")
-        lag_s = offsets.lag_s(trio.current_time(), replication.offset) if offsets else None
+        if offsets:
+            lag_s = offsets.lag_s(trio.current_time(), replication.offset)
+        else:
+            lag_s = self._lag_at_silence_s(node, replication, topology)
         return math.inf if lag_s is None and self.rules.max_lag_s else lag_s or 0.0
+
+    def _lag_at_silence_s(
+        self, node: Node, replication: Replication, topology: Topology
+    ) -> float | None:
+        """Return how far behind a replica was when its primary, never heard here, was first asked.
+
+        By the replica's own word, when it last heard its primary; None: it does not say.
+        """
+        primary = topology.node_by_id(node.primary_id or "")
+        vitals = self._pulse.vitals.get(primary.address) if primary else None
+        if vitals is None or vitals.silent_since is None or replication.heard_s is None:
+            return None
+        return max(0.0, replication.heard_s - (trio.current_time() - vitals.silent_since))

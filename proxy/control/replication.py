@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.control.info import info_fields
@@ -17,6 +18,8 @@ class Replication:
     """A replica's link to its primary; True of a primary."""
     offset: int
     """Of the replication stream: written, or taken in."""
+    heard_s: int | None = None
+    """Whole seconds since a replica heard its primary; None: it does not say, or is none."""
 
 
 def parse_replication(answer: Value) -> Replication | None:
@@ -35,7 +38,16 @@ def parse_replication(answer: Value) -> Replication | None:
         fields.get(b"master_link_status") == b"up"
         and fields.get(b"master_sync_in_progress") != b"1"
     )
-    return Replication(is_replica, link_up, int(word))
+    return Replication(is_replica, link_up, int(word), _heard_s(fields))
+
+
+def _heard_s(fields: Mapping[bytes, bytes]) -> int | None:
+    """Return how long ago the last byte came from the primary, or the link to it went down."""
+    for name in (b"master_last_io_seconds_ago", b"master_link_down_since_seconds"):
+        word = fields.get(name, b"")
+        if word.isdigit():  # -1: see the other one
+            return int(word)
+    return None
 
 
 def parse_zone(answer: Value) -> str | None:

@@ -14,7 +14,11 @@ class Breaker(Recovery):
         """Send requests to a node again."""
 
     def install_readers(self, lane: Lane, readers: ReadTable | None) -> None:
-        """Replace who answers a lane's reads; what waits for a connection is routed anew."""
+        """Replace who answers a lane's reads.
+
+        What waits for a connection is routed anew; so are reads that wait for the reply of
+        a primary which, from now on, is not to be asked.
+        """
 
     def unheard_s(self, node: int) -> float:
         """Return how long ago the last byte of a node came over a lane; infinite: none has."""

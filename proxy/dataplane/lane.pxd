@@ -43,6 +43,7 @@ cdef class Pipeline:
 
     cdef void push(self, Request request) noexcept
     cdef Request pop_sent(self)
+    cdef Request vacate(self, Request before, Request request)
     cdef Request pop_unsent(self)
     cdef void drop_after(self, Request before) noexcept
     cdef void drop_given_up(self, double now) noexcept

@@ -113,6 +113,21 @@ cdef class Pipeline:
         self.sent_count -= 1
         return request
 
+    cdef Request vacate(self, Request before, Request request):
+        """Take out a sent request behind ``before``; return what stays for its reply to come."""
+        cdef Request place = Request.__new__(Request)
+        place.state = ANSWERED
+        place.sent_at = request.sent_at
+        place.next_in_pipeline = request.next_in_pipeline
+        request.next_in_pipeline = None
+        if before is None:
+            self.sent_head = place
+        else:
+            before.next_in_pipeline = place
+        if self.sent_tail is request:
+            self.sent_tail = place
+        return place
+
     @property
     def is_connected(self):
         """Whether it has a connection just now."""

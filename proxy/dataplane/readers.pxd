@@ -19,4 +19,5 @@ cdef class ReadTable:
     cdef int size
     cdef set moving                 # slots whose keys are on the move: only the primary knows
 
+    cdef bint spares(self, int owner) noexcept
     cdef int pick(self, int owner, int slot, uint64_t client_id, int attempts) except -1

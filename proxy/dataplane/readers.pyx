@@ -49,6 +49,10 @@ cdef class ReadTable:
         node = self.pick(owner, slot, client_id, attempts)
         return None if node == NO_NODE else node
 
+    cdef bint spares(self, int owner) noexcept:
+        """Whether a primary is not to be asked for reads."""
+        return owner < self.size and self.by_owner[owner].is_strict
+
     cdef int pick(self, int owner, int slot, uint64_t client_id, int attempts) except -1:
         """Return who answers a read that has been tried so often; NO_NODE: nobody may."""
         cdef CReaders* found

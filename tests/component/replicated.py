@@ -10,6 +10,7 @@ from scripted_cluster import FakeCluster
 from served import Served, serve, until
 
 from proxy.cluster.slots import key_slot
+from proxy.resp.encode import bulk
 
 QUICK = {"health_interval_s": 0.05, "health_failures": 2}
 MASTERDOWN = b"-MASTERDOWN Link with MASTER is down.\r\n"
@@ -47,12 +48,23 @@ class Shard:
 
 @asynccontextmanager
 async def shard(
-    cluster: Mapping[str, object] | None = None, **reads: object
+    cluster: Mapping[str, object] | None = None, *, heard_s: int | None = None, **reads: object
 ) -> AsyncIterator[Shard]:
-    """Run a shard with these settings ``[reads]``."""
+    """Run a shard with these settings ``[reads]``.
+
+    Args:
+        heard_s: Its primary hangs before the proxy starts, and the replicas say that they
+            heard it so long ago; None: it does not.
+    """
     nodes = FakeCluster()
     for _ in range(2):
         nodes.add_replica(nodes.nodes[0])
+    if heard_s is not None:
+        nodes.nodes[0].freeze()
+        for node in nodes.nodes[3:]:
+            heard = b"master_last_io_seconds_ago:%d\r\n" % heard_s
+            said = nodes.replication_text(node) + heard
+            node.always(b"INFO", b"replication", answer=bulk(said))
     async with (
         nodes.running(),
         serve(nodes, cluster={**QUICK, **(cluster or {})}, reads=reads) as served,

@@ -32,6 +32,73 @@ async def test_while_a_primary_is_down_its_replicas_answer_if_they_may() -> None
         assert len(found.primary.seen(b"GET")) == seen + 1
 
 
+async def test_a_read_that_hangs_at_a_primary_is_asked_of_its_replicas_when_it_is_down() -> None:
+    async with shard(fallback_s=30.0) as found:
+        await found.ready()
+        client = await found.served.connect()
+        await client.call("GET", found.key)  # it is connected
+
+        found.primary.freeze()
+        await client.ask("GET", found.key)
+
+        await client.expect(b"$1\r\nx\r\n")
+        assert found.readers() - {found.primary} <= set(found.replicas)
+        found.primary.thaw()
+        lane = found.served.proxy.pools.lane_for(2)
+        await until(lambda: lane.read_table is None)
+        # The late reply is dropped, and the one behind it is the right one.
+        assert await client.call("STRLEN", found.key) == b":1\r\n"
+        assert len(found.primary.seen(b"GET")) == 2
+
+
+async def test_replicas_answer_for_a_primary_that_hung_before_it_was_heard() -> None:
+    async with shard(fallback_s=30.0, heard_s=1) as found:
+        client = await found.served.connect()
+
+        assert await client.call("GET", found.key) == b"$1\r\nx\r\n"
+
+
+async def test_replicas_that_have_long_not_heard_a_hung_primary_do_not_answer_for_it() -> None:
+    async with shard(fallback_s=30.0, heard_s=100) as found:
+        proxy, lane = found.served.proxy, found.served.proxy.pools.lane_for(2)
+        await until(lambda: proxy.pulse.is_down(found.primary.address))
+        await until(lambda: all(proxy.pulse.vitals[r.address].rtt_s for r in found.replicas))
+
+        assert lane.read_table is None
+
+
+async def test_parts_of_a_split_read_that_hang_at_a_primary_are_asked_of_its_replicas() -> None:
+    async with shard(fallback_s=30.0) as found:
+        await found.ready()
+        other = found.cluster.key_of(found.others[0])
+        client = await found.served.connect()
+        await client.call("MGET", found.key, other)
+
+        found.primary.freeze()
+        await client.ask("MGET", found.key, other)
+
+        await client.expect(b"*2\r\n$1\r\nx\r\n$-1\r\n")
+        found.primary.thaw()
+
+
+async def test_a_read_before_a_write_that_hangs_is_not_overtaken_by_it() -> None:
+    async with shard(fallback_s=30.0) as found:
+        await found.ready()
+        client, watcher = await found.served.connect(), await found.served.connect()
+        await client.call("GET", found.key)
+
+        found.primary.freeze()
+        await client.send(
+            encode_command("STRLEN", found.key),
+            encode_command("SET", found.key, "long"),
+            encode_command("STRLEN", found.key),
+        )
+        assert await watcher.call("GET", found.key) == b"$1\r\nx\r\n"
+        found.primary.thaw()
+
+        await client.expect(b":1\r\n", b"+OK\r\n", b":4\r\n")
+
+
 # ---- hedged reads ---------------------------------------------------------------------------
 
 

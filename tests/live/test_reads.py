@@ -16,6 +16,7 @@ from proxy.embedded import EmbeddedCluster, ProxyProcess, RedisNode, wait_for
 pytestmark = pytest.mark.live
 
 KEY = b"user:1"
+PAIRS = [(b"node_down", b"node_up"), (b"breaker_opened", b"breaker_closed")]
 MakeProxy = Callable[..., ProxyProcess]
 QUICK = {"cluster.health_interval_s": "0.2", "cluster.health_failures": "2"}
 SETTINGS = {"cluster-replica-no-failover": "yes", "cluster-require-full-coverage": "no"}
@@ -56,14 +57,17 @@ def gets(node: RedisNode) -> int:
     return int(told.partition("calls=")[2].partition(",")[0])
 
 
-def wait_for_event(client: redis.Redis, kind: str, node: RedisNode) -> None:
-    """Wait until the proxy has told that something happened to a node."""
+def wait_for_event(client: redis.Redis, kind: bytes, node: RedisNode) -> None:
+    """Wait until this is what the proxy has told last of a node's health, or of its breaker."""
+    kinds = next(pair for pair in PAIRS if kind in pair)
 
     def has_come() -> bool:
-        events = str(client.execute_command("PROXY", "EVENTS"))
-        return f"'{kind}'" in events and str(node.address) in events
+        events = client.execute_command("PROXY", "EVENTS")[b"events"]
+        about = str(node.address).encode()
+        found = [e[b"kind"] for e in events if e[b"node"] == about and e[b"kind"] in kinds]
+        return found[-1:] == [kind]
 
-    wait_for(has_come, deadline_s=20.0, what=f"{kind} of {node.address}")
+    wait_for(has_come, deadline_s=20.0, what=f"{kind!r} of {node.address}")
 
 
 def test_a_replica_answers_reads_and_the_primary_writes(
@@ -96,7 +100,7 @@ def test_a_frozen_replicas_reads_go_to_the_primary_and_come_back(
 
     assert {client.get(KEY) for _ in range(20)} == {b"y"}
     assert gets(primary) > at_primary
-    wait_for_event(watcher, "node_down", replica)
+    wait_for_event(watcher, b"node_down", replica)
     replica.thaw()
     wait_for(lambda: reads_at(client, replica), deadline_s=20.0, what="reads at the replica")
 
@@ -117,11 +121,11 @@ def test_while_a_primary_is_frozen_its_replica_answers_reads(
     assert client.wait(1, 5000) == 1
 
     primary.freeze()
-    wait_for_event(watcher, "node_down", primary)
+    wait_for_event(watcher, b"node_down", primary)
 
     assert client.get(KEY) == b"z"
     primary.thaw()
-    wait_for_event(watcher, "node_up", primary)
+    wait_for_event(watcher, b"node_up", primary)
     client.set(KEY, "after")
     wait_for(lambda: reads_at(client, primary), deadline_s=20.0, what="reads at the primary")
 
@@ -136,7 +140,7 @@ def test_a_breaker_opens_when_waiting_is_hopeless_and_closes_when_the_node_lives
 
     primary.freeze()
     # Nobody asks anything of it: the health checks notice.
-    wait_for_event(watcher, "node_down", primary)
+    wait_for_event(watcher, b"node_down", primary)
     refusals = []
     while not any("its breaker is open" in words for words in refusals):
         assert len(refusals) < 20
@@ -144,7 +148,7 @@ def test_a_breaker_opens_when_waiting_is_hopeless_and_closes_when_the_node_lives
             client.set(KEY, "y")
         refusals.append(str(refused.value))
     primary.thaw()
-    wait_for_event(watcher, "breaker_closed", primary)
+    wait_for_event(watcher, b"breaker_closed", primary)
 
     assert str(primary.address) in refusals[-1]
     assert client.set(KEY, "z")

@@ -104,6 +104,7 @@ def test_users_may_have_policies_of_their_own() -> None:
 REPLICA = (
     b"role:slave\r\nmaster_link_status:%b\r\nmaster_sync_in_progress:%b\r\nslave_repl_offset:9"
 )
+HEARD = b"role:slave\r\nslave_repl_offset:9\r\nmaster_last_io_seconds_ago:%b%b"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,9 @@ REPLICA = (
         (REPLICA % (b"up", b"0"), Replication(True, True, 9)),
         (REPLICA % (b"down", b"0"), Replication(True, False, 9)),
         (REPLICA % (b"up", b"1"), Replication(True, False, 9)),
+        (HEARD % (b"4", b""), Replication(True, False, 9, 4)),
+        (HEARD % (b"-1", b"\r\nmaster_link_down_since_seconds:7"), Replication(True, False, 9, 7)),
+        (HEARD % (b"-1", b"\r\nmaster_link_down_since_seconds:-1"), Replication(True, False, 9)),
         (b"role:slave\r\nslave_repl_offset:x", None),
         (b"", None),
         (None, None),
