@@ -131,8 +131,10 @@ class Pulse:
             await trio.sleep(random.random() * min(self._pause_s(), PROBE_S))
             while True:
                 began = trio.current_time()
+                is_connected = False
                 try:
                     async with await self._connect(address, vitals) as connection:
+                        is_connected = True
                         while True:
                             began = trio.current_time()
                             await self._ask(address, vitals, connection)
@@ -140,7 +142,10 @@ class Pulse:
                 except BackendRefused:
                     self._answered(address, vitals, None)  # it lives, and will not have us
                 except (BackendUnavailable, BackendProtocolError) as problem:
-                    self._watcher.nodes.unreachable(address, str(problem))
+                    # A connection may have ended an interval ago, and others have reached the
+                    # node since, or have not: the next attempt tells.
+                    if not is_connected or isinstance(problem, BackendProtocolError):
+                        self._watcher.nodes.unreachable(address, str(problem))
                     self._missed(address, vitals, began)
                 await trio.sleep_until(began + self._pause_s())
 

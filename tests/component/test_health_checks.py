@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from fake_node import FakeNode
+import structlog
+from fake_node import FakeNode, Fate
 from scripted_cluster import FakeCluster
 from served import Served, serve, until
 
@@ -58,6 +59,19 @@ async def test_an_idle_proxy_notices_a_dead_node_and_its_return(
         "node_down",
         "node_up",
     ]
+
+
+async def test_a_health_check_whose_connection_has_ended_says_nothing_of_reaching_the_node(
+    cluster: FakeCluster, watched: Served
+) -> None:
+    node = cluster.nodes[0]
+
+    with structlog.testing.capture_logs() as lines:
+        node.lose_connections(Fate.CLOSE)
+        await until(lambda: vitals_of(watched, node).misses)
+        await until(lambda: not vitals_of(watched, node).misses_in_a_row)
+
+    assert not [line for line in lines if "reachable" in line["event"]]
 
 
 async def test_a_node_that_leaves_the_map_and_is_back_at_once_is_asked_on(
