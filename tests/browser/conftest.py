@@ -83,7 +83,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
             *,
             theme: str = "light",
             size: tuple[int, int] = (1280, 900),
-            allow: str = "",
+            allow: tuple[str, ...] = (),
             before: Callable[[Page], None] = lambda page: None,
         ) -> Page:
             """Open ``/``.
@@ -91,7 +91,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
             Args:
                 theme: What the system prefers.
                 size: Of the window, in pixels.
-                allow: A text that messages in the console may have in them.
+                allow: Texts of which messages in the console may have one in them.
                 before: Called before the page is loaded.
             """
             context = browser.new_context(
@@ -118,8 +118,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert not trouble, "\n".join(trouble)
 
 
-def _note(trouble: list[str], kind: str, text: str, allow: str) -> None:
-    if kind in ("error", "warning") and not (allow and allow in text):
+def _note(trouble: list[str], kind: str, text: str, allow: tuple[str, ...]) -> None:
+    if kind in ("error", "warning") and not any(allowed in text for allowed in allow):
         trouble.append(f"console: {kind}: {text}")
 
 

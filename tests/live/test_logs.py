@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -51,6 +52,11 @@ class Reader:
             within_s,
             lambda: f"{event}: {self.lines()}",
         )
+
+
+def counted(lines: list[Line]) -> int:
+    """Return how many lines were left out, by what these say."""
+    return sum(int(str(line["lines"])) for line in lines if line["event"] == "lines left out")
 
 
 def answers(client: redis.Redis) -> bool:
@@ -124,19 +130,27 @@ def test_a_failover_is_these_lines(
     dead.start()
     reader.wait_for("node reachable again")
 
-    changes = f"failover from {dead.address} to {successor.address}, 5461 slots"
-    # How many health checks it misses is a matter of how long the vote takes.
-    lines = [line for line in reader.lines() if line["event"] not in ("node down", "node up again")]
-    told = [(line["level"], line["event"]) for line in lines]
-    assert told == [
+    about = str(dead.address)
+    lines = [line for line in reader.lines() if line.get("node", about) == about]
+    # How many health checks it misses is a matter of how long the vote takes; and on a busy
+    # machine it may be met in more ways than one, each of which is told once.
+    ways = [line["problem"] for line in lines if line["event"] == "node unreachable"]
+    assert len(set(ways)) == len(ways)
+    assert any("refused" in str(way) for way in ways)
+    told = [
+        line
+        for line in lines
+        if line["event"] not in ("node down", "node up again")
+        and line.get("problem", ways[0]) == ways[0]
+    ]
+    assert [(line["level"], line["event"]) for line in told] == [
         ("info", "connection lost"),
         ("warning", "node unreachable"),
         ("info", "map changed"),
         ("info", "node reachable again"),
     ]
-    lost, unreachable, changed, back = lines
-    assert lost["node"] == unreachable["node"] == back["node"] == str(dead.address)
-    assert "refused" in str(unreachable["problem"])
+    changed = told[2]
+    changes = f"failover from {dead.address} to {successor.address}, 5461 slots"
     assert changed["changes"] in (changes, changes.replace("5461", "5462"))
     assert changed["generation"] == 2
 
@@ -169,6 +183,7 @@ def test_a_storm_of_reconnects_is_a_few_lines_and_a_count(
     node = private_cluster.primary_for(b"user:1")
     reader = Reader(json_proxy)
     storms = 150
+    began_s = time.monotonic()
 
     with node.connect() as control:
         for _ in range(storms):
@@ -176,11 +191,13 @@ def test_a_storm_of_reconnects_is_a_few_lines_and_a_count(
             control.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     left_out = reader.wait_for("lines left out", LEFT_OUT_S)
-    told = len(reader.lines("connection lost"))
+    lines = reader.lines()
+    lasted_s = time.monotonic() - began_s
+    told = sum(line["event"] == "connection lost" for line in lines)
     assert left_out["of"] == "connection lost"
-    assert BURST <= told <= BURST + LEFT_OUT_S
-    assert told + int(str(left_out["lines"])) <= storms
-    assert len(reader.lines()) < 2 * (BURST + LEFT_OUT_S)
+    assert BURST <= told <= BURST + lasted_s
+    assert told + counted(lines) <= storms
+    assert len(lines) < 2 * (BURST + lasted_s)
 
 
 @one_engine
@@ -192,6 +209,7 @@ def test_a_storm_of_clients_that_are_cut_is_a_few_lines_and_a_count(
     )
     reader = Reader(proxy)
     clients = 200
+    began_s = time.monotonic()
 
     with ExitStack() as stack:
         sockets = [
@@ -202,10 +220,13 @@ def test_a_storm_of_clients_that_are_cut_is_a_few_lines_and_a_count(
             connected.settimeout(PATIENCE_S)
             assert connected.recv(1) == b""
 
-    left_out = reader.wait_for("lines left out", LEFT_OUT_S)
+    wait_for(
+        lambda: len(reader.lines("client closed")) + counted(reader.lines()) == clients,
+        LEFT_OUT_S,
+        lambda: f"{clients} clients: {reader.lines()}",
+    )
     told = reader.lines("client closed")
-    assert BURST <= len(told) <= BURST + LEFT_OUT_S
-    assert len(told) + int(str(left_out["lines"])) == clients
+    assert BURST <= len(told) <= BURST + time.monotonic() - began_s
     assert "idle_timeout_s" in str(told[0]["reason"])
 
 
