@@ -154,6 +154,7 @@ class Proxy:
             watcher=self.watcher,
             timeout_s=settings.cluster.request_timeout_s,
             own_info=lambda: own_info(self),
+            given_up=self.breakers.given_up,
         )
         self.hub = Hub(
             engine=self.engine,

@@ -46,6 +46,18 @@ class BackendUnavailable(ProxyError):
         self.sent = sent
 
 
+class BackendGivenUp(BackendUnavailable):
+    """A node's breaker is open: nobody hopes for it, and nothing was sent.
+
+    Attributes:
+        error: The error frame for whoever wanted something of it.
+    """
+
+    def __init__(self, error: bytes) -> None:
+        super().__init__(error[1:-2].decode(errors="replace"), sent=False)
+        self.error = error
+
+
 class BackendRefused(BackendUnavailable):
     """A node will not have a connection: unknown user, no rights, no such database.
 

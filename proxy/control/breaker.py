@@ -7,6 +7,12 @@ then on requests for that node are answered at once, and it is asked for a sign 
 the while (``pulse.py``): that is the half-open state, and costs no client anything. One sign
 closes the breaker.
 
+One dead primary can be the end of all service (``cluster-require-full-coverage``): then the
+other nodes live and say CLUSTERDOWN. While the breaker of a primary in the map is open,
+that is as hopeless as the primary itself. A cluster that is down though all its primaries
+answer us (they cannot reach each other) is waited for: it decides within its node timeout, and
+each request asks whether it has.
+
 ``Breaker`` is pure; ``Breakers`` carries out what it says.
 """
 
@@ -25,8 +31,12 @@ from proxy.control.notices import NOBODY, Notices
 from proxy.control.pulse import Pulse
 from proxy.control.routes import Routes
 from proxy.dataplane.engine import Engine
+from proxy.resp import replies_nodes
 
 log = structlog.get_logger()
+
+# Said by a node that sees no majority, or a slot without a node where no slot may be without.
+_WHOLE_CLUSTER_DOWN = b"-CLUSTERDOWN The cluster is down"
 
 
 @dataclass(slots=True)
@@ -120,6 +130,23 @@ class Breakers:
             return None
         silent_s = self._silent_s(number, address, trio.current_time())
         return silent_s if math.isfinite(silent_s) else None
+
+    def blamed_for(self, line: bytes, topology: Topology | None) -> Address | None:
+        """Return the node because of which another one refused; None: that may soon be over.
+
+        It is a primary that nobody hopes for and nobody has replaced.
+        """
+        if not self._breakers or topology is None or not line.startswith(_WHOLE_CLUSTER_DOWN):
+            return None
+        addresses = (node.address for node in topology.primaries)
+        return next((each for each in addresses if self.opened_s(each) is not None), None)
+
+    def given_up(self, address: Address) -> bytes | None:
+        """Return the error for whoever wants something of a node; None: its breaker is closed."""
+        if self.opened_s(address) is None:
+            return None
+        silent_s = self.silent_s(self._routes.number(address))
+        return replies_nodes.given_up(None, str(address), silent_s, self.after_s)
 
     def _silent_s(self, number: int, address: Address, now: float) -> float:
         silent_s = self._engine.unheard_s(number)

@@ -14,10 +14,11 @@ from itertools import groupby
 
 import trio
 
+from proxy.cluster.addresses import Address
 from proxy.cluster.map import Node
 from proxy.cluster.topology import Topology
 from proxy.control.lane_key import LaneKey, key_of
-from proxy.control.nodes import ASK_SERVER, Own
+from proxy.control.nodes import ASK_SERVER, Own, refuse_if_given_up
 from proxy.control.pools import Pools
 from proxy.control.routes import Routes
 from proxy.control.watch import Watcher
@@ -35,6 +36,7 @@ class Calls:
     Args:
         timeout_s: How long one call may take.
         own_info: Returns the fields of INFO that are the proxy's own.
+        given_up: Returns the error for whoever needs a node whose breaker is open, or None.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Calls:
         watcher: Watcher,
         timeout_s: float,
         own_info: Callable[[], Mapping[bytes, bytes]],
+        given_up: Callable[[Address], bytes | None],
     ) -> None:
         self.timeout_s = timeout_s
+        self._given_up = given_up
         self._engine = engine
         self._pools = pools
         self._routes = routes
@@ -115,6 +119,8 @@ class Calls:
         timeout_s: float | None = None,
     ) -> list[bytes]:
         """As ``call_many``, over the connections of a lane."""
+        if not aside:
+            refuse_if_given_up(self, node)
         pipeline = lane.pipeline_to(self._routes.number(node.address))
         limit_s = self.timeout_s if timeout_s is None else timeout_s
         with trio.move_on_after(limit_s):
@@ -163,6 +169,10 @@ class Calls:
     def suspect(self) -> None:
         """Have the map refreshed soon."""
         self._watcher.suspect()
+
+    def given_up(self, node: Node) -> bytes | None:
+        """Return the error for whoever wants something of a node that nobody hopes for; or None."""
+        return self._given_up(node.address)
 
     def own_info(self) -> Mapping[bytes, bytes]:
         """Return the fields of INFO that are the proxy's own."""
@@ -214,6 +224,7 @@ class LaneCalls:
         self.ask = calls.ask
         self.ask_block = calls.ask_block
         self.suspect = calls.suspect
+        self.given_up = calls.given_up
         self.own_info = calls.own_info
         self._calls = calls
         self._lane_for = lane_for

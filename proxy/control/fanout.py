@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.cluster.slots import key_slot
+from proxy.cluster.topology import Node
 from proxy.commands.spec import CommandSpec, Merge
 from proxy.control import keyspace
 from proxy.control.everyone import (
@@ -44,7 +45,7 @@ from proxy.control.reports import (
     without_passwords,
 )
 from proxy.control.scan import scan
-from proxy.errors import BackendProtocolError, BackendUnavailable
+from proxy.errors import BackendGivenUp, BackendProtocolError, BackendUnavailable
 from proxy.resp import replies
 from proxy.resp.decode import decode, error_code
 from proxy.resp.encode import verbatim
@@ -87,6 +88,8 @@ async def fan_out(spec: CommandSpec, args: list[bytes], *, resp: int, nodes: Nod
     answer = _SPECIAL.get(spec.name, _merged)
     try:
         return await answer(Question(spec, args, resp, nodes))
+    except BackendGivenUp as problem:
+        return problem.error
     except BackendUnavailable:
         return replies.unreached_cluster(nodes.timeout_s)
     except (CannotMerge, BackendProtocolError):
@@ -136,9 +139,13 @@ def _one_ok(command: bytes, answers: Sequence[Answer], patience: Patience) -> by
 async def _one_node(question: Question) -> bytes:
     """Answer with what any primary says: they are configured alike."""
     patience = Patience(question.nodes)
+
+    def is_given_up(node: Node) -> bool:
+        return question.nodes.given_up(node) is not None
+
     answers = await ask_everyone(
         [tuple(question.args)],
-        lambda topology: serving_primaries(topology)[:1],
+        lambda topology: sorted(serving_primaries(topology), key=is_given_up)[:1],
         nodes=question.nodes,
         patience=patience,
         resp=question.resp,

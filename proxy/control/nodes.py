@@ -14,7 +14,7 @@ import trio
 from proxy.cluster.topology import Node, Topology
 from proxy.control.retry import backoff_s
 from proxy.dataplane.lane import Lane
-from proxy.errors import BackendUnavailable
+from proxy.errors import BackendGivenUp, BackendUnavailable
 from proxy.resp import replies
 
 
@@ -72,6 +72,8 @@ class Nodes(Protocol):
 
         Raises:
             BackendUnavailable: As ``call``; ``sent`` if any of them was.
+            BackendGivenUp: Nobody hopes for the node, and it is not asked aside: a script may
+                be all that keeps it from answering.
         """
 
     async def ask(self, lane: Lane, slot: int, *args: bytes, is_write: bool = True) -> bytes:
@@ -100,6 +102,9 @@ class Nodes(Protocol):
     def suspect(self) -> None:
         """Have the map refreshed soon: something said that it is old."""
 
+    def given_up(self, node: Node) -> bytes | None:
+        """Return the error for whoever wants something of a node that nobody hopes for; or None."""
+
     def own_info(self) -> Mapping[bytes, bytes]:
         """Return the fields of INFO that are the proxy's own, such as ``tcp_port``."""
 
@@ -120,6 +125,17 @@ class AllNodes(Nodes, Protocol):
         """Return the nodes as the connections of this very lane reach them."""
 
 
+def refuse_if_given_up(nodes: Nodes, node: Node) -> None:
+    """Do nothing if a node is hoped for.
+
+    Raises:
+        BackendGivenUp: Its breaker is open.
+    """
+    error = nodes.given_up(node)
+    if error is not None:
+        raise BackendGivenUp(error)
+
+
 class Patience:
     """How long one request may still wait for the cluster to heal (law 6)."""
 
@@ -127,6 +143,7 @@ class Patience:
         """Start the clock of one request."""
         self._nodes = nodes
         self._attempts = 0
+        self._is_hopeless = False
         self.timeout_s = nodes.timeout_s
         self.deadline = trio.current_time() + nodes.timeout_s
         """By ``trio.current_time``."""
@@ -134,7 +151,7 @@ class Patience:
     @property
     def is_over(self) -> bool:
         """Whether the request has to be answered now, if only with an error."""
-        return trio.current_time() >= self.deadline
+        return self._is_hopeless or trio.current_time() >= self.deadline
 
     async def wait(self) -> None:
         """Have the map refreshed and wait a little, longer each time."""
@@ -143,7 +160,13 @@ class Patience:
         self._attempts += 1
 
     def failure(self, problem: BackendUnavailable, node: Node, *, is_write: bool = False) -> bytes:
-        """Return the error for a request that gets no reply from ``node`` and cannot try again."""
+        """Return the error for a request that gets no reply from ``node`` and cannot try again.
+
+        If nobody hopes for that node, the request's time is over.
+        """
+        if isinstance(problem, BackendGivenUp):
+            self._is_hopeless = True
+            return problem.error
         if not problem.sent:
             return replies.never_sent(None, self.timeout_s)
         if not is_write:

@@ -245,6 +245,9 @@ class ControlPlane:
         """Return what to do with a piece that a node refused, and carry out the rest of it."""
         asked = self._routes.address(node)
         refusal = parse_refusal(line, asked) if asked is not None else None
+        missing = self._breakers.blamed_for(line, self._watcher.topology)
+        if missing is not None:
+            return Action.SPARE, self._routes.number(missing), 0.0
         is_known = False
         if isinstance(refusal, Moved | Ask):
             address = self._address_map.reachable(refusal.address)
@@ -354,12 +357,10 @@ class ControlPlane:
 
     def hopeless(self, slot: int, node: int) -> bytes:
         """Return the error for a request to a node that is given up."""
-        return replies_nodes.given_up(
-            slot if slot >= 0 else None,
-            self._name(node),
-            self._breakers.silent_s(node),
-            self._breakers.after_s,
-        )
+        told = self._name(node), self._breakers.silent_s(node), self._breakers.after_s
+        if slot >= 0 and self._engine.slot_map.owner_of(slot) != node:
+            return replies_nodes.cluster_given_up(*told)
+        return replies_nodes.given_up(slot if slot >= 0 else None, *told)
 
     def lost_reply(self, slot: int, node: int, *, is_write: bool) -> bytes:
         """Return the error for a request whose reply was lost with a connection."""

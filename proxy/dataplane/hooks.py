@@ -42,6 +42,8 @@ class Action(IntEnum):
     """Send it again, by the slot map of that time."""
     ASK = 2
     """Send it again to one node, after ASKING."""
+    SPARE = 3
+    """Answer it at once: it would wait for a node that is given up."""
 
 
 class Guard(IntEnum):
@@ -66,7 +68,7 @@ class Hooks(Protocol):
     def judge(
         self, node: int, line: bytes, redirects: int, attempts: int
     ) -> tuple[Action, int, float]:
-        """Return (action, node index for ASK or slot after MOVED, seconds to wait).
+        """Return (action, node index for ASK and SPARE or slot after MOVED, seconds to wait).
 
         Both numbers are -1 where there is none.
         """

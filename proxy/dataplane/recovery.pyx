@@ -20,13 +20,12 @@ from proxy.dataplane.request cimport ANSWERED, HELD, WAITING, Block
 from proxy.dataplane.sample cimport EVENT_EXPIRED, EVENT_LOST, EVENT_RESENT, EVENT_UNCOVERED
 from proxy.dataplane.tables cimport NO_NODE, NO_SLOT, Command, find_keys
 
-# A held piece whose slot has no owner is looked at again after this many seconds.
-# Chosen: well below the time of a failover, well above a round trip.
+# A held piece whose slot has no owner is looked at again after so many seconds. Chosen: well below
+# the time of a failover, well above a round trip.
 cdef double UNCOVERED_RETRY_S = 0.05
 
 
-# The servers' whole words: a script may return any error, but hardly just this one.
-# Redis says the longer, Valkey the shorter.
+# The servers' whole words (Redis's, Valkey's): a script may return any error, but hardly just this.
 cdef bytes NO_SCRIPT = b"-NOSCRIPT No matching script. Please use EVAL.\r\n"
 cdef bytes NO_SCRIPT_IN_SHORT = b"-NOSCRIPT No matching script.\r\n"
 cdef bytes NO_FUNCTION = b"-ERR Function not found\r\n"
@@ -89,10 +88,9 @@ cdef class Recovery(Ledger):
 
     cdef int refused(self, Request request, const char* data, Py_ssize_t length) except -1:
         """A node would not run a piece, and says so: ask what to do, and do it."""
-        cdef int place
+        cdef int place, kind
         cdef double delay_s
         cdef bytes line
-        cdef int kind
         if request.state == ANSWERED or request.client is None:
             return self.answer(request, data, length)
         # A copy: the hook may drop the pipeline in whose buffer ``data`` lies.
@@ -113,6 +111,8 @@ cdef class Recovery(Ledger):
             request.node, line, request.redirects, request.attempts)
         if action == Action.PASS:
             return self.answer(request, line, length)
+        if action == Action.SPARE:
+            return self.spare(request, place)
         request.keep_reply(line, length)
         request.ask_node = place if action == Action.ASK else -1
         if action == Action.BY_MAP and request.slot == NO_SLOT and place >= 0:

@@ -26,6 +26,22 @@ def given_up(slot: int | None, node: str, silent_s: float | None, after_s: float
     )
 
 
+def cluster_given_up(node: str, silent_s: float | None, after_s: float) -> bytes:
+    """The servers say that the whole cluster is down, and another node's breaker is open.
+
+    With ``cluster-require-full-coverage`` (the default) a cluster serves no slot while one
+    has no node; nor does a node that sees no majority. Once requests have waited in vain for the
+    node named here, further ones do not wait for its return either. The command was refused and
+    did not run.
+    """
+    since = b"ever" if silent_s is None else b"for %.0f s" % silent_s
+    return error(
+        b"CLUSTERDOWN the cluster is down, %b has not answered %b and nobody took its place: its "
+        b"breaker is open (the setting cluster.breaker_after_s is %g); the command did not run"
+        % (node.encode(), since, after_s)
+    )
+
+
 def no_reader(slot: int, timeout_s: float) -> bytes:
     """``reads`` wants replicas only for this user, and none of the slot's was of use in time.
 

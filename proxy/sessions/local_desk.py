@@ -270,7 +270,7 @@ class LocalDesk(ABC):
         return error(b"NOPERM " + words.replace(b"This user", b"this user"))
 
     def any_node(self, client: ClientView) -> Node:
-        """Return a primary, the same for all requests of a client.
+        """Return a primary, the same for all requests of a client while it is hoped for.
 
         Raises:
             BackendUnavailable: None is known.
@@ -278,7 +278,8 @@ class LocalDesk(ABC):
         primaries: tuple[Node, ...] = self.nodes.topology.primaries
         if not primaries:
             raise BackendUnavailable("no primary is known", sent=False)
-        return primaries[client.id % len(primaries)]
+        hoped_for = [node for node in primaries if self.nodes.given_up(node) is None] or primaries
+        return hoped_for[client.id % len(hoped_for)]
 
     def _refused(self, lane: Lane, problem: BackendRefused) -> None:
         """Take note that no node will have the connections of a lane."""

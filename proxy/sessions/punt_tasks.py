@@ -14,7 +14,13 @@ import trio
 
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
-from proxy.errors import BackendProtocolError, BackendRefused, BackendUnavailable, LimitReached
+from proxy.errors import (
+    BackendGivenUp,
+    BackendProtocolError,
+    BackendRefused,
+    BackendUnavailable,
+    LimitReached,
+)
 from proxy.resp import replies, replies_lanes
 
 log = structlog.get_logger()
@@ -92,6 +98,8 @@ class PuntTasks:
                 return replies.limit_reached(problem.setting.encode(), problem.limit)
             case BackendRefused():
                 return replies_lanes.user_refused(problem.node, problem.words)
+            case BackendGivenUp():
+                return problem.error
             case BackendUnavailable():
                 log.debug("no reply from the cluster", problem=str(problem))
                 return (

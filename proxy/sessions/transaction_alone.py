@@ -16,7 +16,7 @@ import trio
 from proxy.cluster.redirects import parse_refusal
 from proxy.cluster.topology import Node
 from proxy.control.lane_key import key_of
-from proxy.control.nodes import Patience
+from proxy.control.nodes import Patience, refuse_if_given_up
 from proxy.dataplane.client import Client
 from proxy.errors import BackendProtocolError, BackendRefused, BackendUnavailable, LimitReached
 from proxy.resp import replies, replies_lanes
@@ -37,6 +37,7 @@ async def run_alone(front: Front, client: Client, block: Block) -> bytes:
         failure = replies.never_sent(slot, patience.timeout_s)
         if node is not None:
             try:
+                refuse_if_given_up(front.nodes, node)
                 frames = await _ask(front, client, node, block, patience.deadline)
             except LimitReached as problem:
                 return replies.limit_reached(problem.setting.encode(), problem.limit)

@@ -27,7 +27,7 @@ from proxy.cluster.redirects import Ask, Moved, Refusal, parse_refusal
 from proxy.cluster.slots import key_slot
 from proxy.cluster.topology import Node
 from proxy.control.lane_key import key_of
-from proxy.control.nodes import Patience
+from proxy.control.nodes import Patience, refuse_if_given_up
 from proxy.control.open_slot import SlotHasMoved, expect_text, find_open_slot
 from proxy.control.own_slots import ASK_OWN_SLOTS, parse_own_slots
 from proxy.control.private import PrivateConnection
@@ -121,6 +121,7 @@ class Watch:
             failure = replies.never_sent(self.slot, patience.timeout_s)
             try:
                 if node is not None:
+                    refuse_if_given_up(nodes, node)
                     async with self._front.pools.lease(node, self._lane) as private:
                         reply = await self._ask(private, [tuple(args)], patience.deadline)
                         refusal = parse_refusal(reply, node.address)

@@ -97,6 +97,71 @@ async def test_what_waits_is_answered_when_it_opens_and_other_shards_do_not_noti
     assert hasty.engine.in_flight == 0
 
 
+async def patient_with_an_open_breaker(served: Served, node: FakeNode, key: bytes) -> None:
+    """Open a node's breaker; whoever waits for the node from now on waits longer than a test."""
+    await node.crash()
+    await open_breaker(served, node, key)
+    served.proxy.reloader.change("cluster.request_timeout_s", "600")
+
+
+FANNED_OUT = {
+    "a sum": ("DBSIZE",),
+    "keys": ("KEYS", "*"),
+    "a script": ("SCRIPT", "LOAD", "return 1"),
+    "everything goes": ("FLUSHALL",),
+    "a report": ("INFO",),
+    "a page of a scan": ("SCAN", "0"),
+    "watched keys": ("WATCH", "%"),
+}
+
+
+@pytest.mark.parametrize("words", FANNED_OUT.values(), ids=FANNED_OUT)
+async def test_what_needs_a_node_beside_others_does_not_wait_for_it_either(
+    cluster: FakeCluster, hasty: Served, words: tuple[str, ...]
+) -> None:
+    node = cluster.nodes[0]
+    key = cluster.key_of(node)
+    await patient_with_an_open_breaker(hasty, node, key)
+    client = await hasty.connect()
+
+    reply = await client.call(*(key if word == "%" else word for word in words))
+
+    assert reply.startswith(b"-CLUSTERDOWN ")
+    assert f"{node.address} has not answered".encode() in reply
+    assert b"breaker_after_s is 0.15" in reply
+
+
+async def test_what_any_node_can_say_another_one_says(cluster: FakeCluster, hasty: Served) -> None:
+    node = cluster.nodes[0]
+    for each in cluster.nodes:
+        each.always(b"CONFIG", answer=b"*0\r\n")
+    await patient_with_an_open_breaker(hasty, node, cluster.key_of(node))
+
+    for _ in cluster.nodes:  # each has the next number, and by it another node
+        client = await hasty.connect()
+        assert await client.call("CONFIG", "GET", "maxmemory") == b"*0\r\n"
+        assert (await client.call("NO-SUCH", "a")).startswith(b"-ERR unknown command")
+
+
+async def test_a_script_is_killed_on_a_node_that_nobody_hopes_for(
+    cluster: FakeCluster, hasty: Served
+) -> None:
+    """It is silent because of the script: what ends that has to get through."""
+    node = cluster.nodes[0]
+    node.freeze()
+    await open_breaker(hasty, node, cluster.key_of(node))
+    hasty.proxy.reloader.change("cluster.request_timeout_s", "600")
+    for each in cluster.nodes:
+        each.always(b"SCRIPT", answer=b"+OK\r\n" if each is node else b"-NOTBUSY no script\r\n")
+    client = await hasty.connect()
+    await client.ask("SCRIPT", "KILL")
+    await until(lambda: hasty.proxy.breakers.opened_s(node.address) is not None)
+
+    node.thaw()
+
+    assert await client.read_reply() == b"+OK\r\n"
+
+
 async def test_a_node_that_only_refuses_keeps_its_breaker_closed(cluster: FakeCluster) -> None:
     times = {"request_timeout_s": 0.8, "breaker_after_s": 0.7}
     async with serve(cluster, cluster=times) as served:
@@ -108,6 +173,32 @@ async def test_a_node_that_only_refuses_keeps_its_breaker_closed(cluster: FakeCl
         assert await client.call("SET", key, 1) == replies.never_sent(key_slot(key), 0.8)
 
         assert served.proxy.breakers.opened == 0
+
+
+async def test_a_cluster_that_is_down_because_of_a_node_is_waited_for_no_longer_than_the_node(
+    cluster: FakeCluster, hasty: Served
+) -> None:
+    """As with cluster-require-full-coverage: nobody serves anything while one slot has no node."""
+    node, other = cluster.nodes[:2]
+    key, elsewhere = cluster.key_of(node), cluster.key_of(other)
+    other.always(b"GET", elsewhere, answer=b"-CLUSTERDOWN The cluster is down\r\n")
+    other.always(b"MGET", elsewhere, answer=b"-CLUSTERDOWN Hash slot not served\r\n")
+    await patient_with_an_open_breaker(hasty, node, key)
+    client, patient = await hasty.connect(), await hasty.connect()
+
+    told = await client.call("GET", elsewhere)
+    await patient.ask("MGET", elsewhere)  # of that slot the node's silence says nothing
+
+    begin = f"-CLUSTERDOWN the cluster is down, {node.address} has not answered "
+    assert told.startswith(begin.encode())
+    await cluster.restart(node)
+    await until(lambda: hasty.proxy.breakers.opened_s(node.address) is None)
+    asked = len(other.requests)
+    await client.ask("GET", elsewhere)
+    await until(lambda: len(other.requests) > asked + 5)
+    other.forget_script()
+    assert await client.read_reply() == b"$-1\r\n"
+    assert await patient.read_reply() == b"*1\r\n$-1\r\n"
 
 
 async def test_a_successor_takes_over_from_a_node_whose_breaker_is_open(
