@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import hiredis
 import trio
 import trio.testing
+from pace import PACE
 
 from proxy.cluster.addresses import Address
 from proxy.resp.encode import error
@@ -41,7 +42,9 @@ HOUSEKEEPING = frozenset(
         b"READONLY",
     }
 )
-PATIENCE_S = 5.0
+PATIENCE_S = 5.0 * PACE
+# A proxy that is asked for something all the time never rests.
+NOTICE_S = 1.0
 
 
 class Fate(Enum):
@@ -234,7 +237,8 @@ class FakeNode:
         self._listening.cancel()
         await trio.lowlevel.checkpoint()
         self.lose_connections(Fate.RESET)
-        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(NOTICE_S):
+            await trio.testing.wait_all_tasks_blocked()
 
     def lose_connections(self, fate: Fate) -> None:
         """End every connection that is open."""

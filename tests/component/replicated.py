@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fake_node import FakeNode
+from pace import PACE
 from scripted_cluster import FakeCluster
 from served import Served, serve, until
 
 from proxy.cluster.slots import key_slot
 from proxy.resp.encode import bulk
 
-QUICK = {"health_interval_s": 0.05, "health_failures": 2}
+QUICK = {"health_interval_s": 0.05 * PACE, "health_failures": 2}
 MASTERDOWN = b"-MASTERDOWN Link with MASTER is down.\r\n"
 
 

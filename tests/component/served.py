@@ -101,4 +101,5 @@ async def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -
 
 async def all_is_quiet() -> None:
     """Wait until nobody has anything to do but wait for what only a test or the time can bring."""
-    await trio.testing.wait_all_tasks_blocked(0.005)
+    with trio.fail_after(PATIENCE_S):
+        await trio.testing.wait_all_tasks_blocked(0.005)

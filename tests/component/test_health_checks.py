@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 import structlog
 from fake_node import FakeNode, Fate
+from pace import PACE
 from scripted_cluster import FakeCluster
 from served import Served, serve, until
 
 from proxy.control.vitals import Vitals
 from proxy.insight.views import Health
 
-QUICK = {"health_interval_s": 0.05, "health_failures": 2}
+QUICK = {"health_interval_s": 0.05 * PACE, "health_failures": 2}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import random
 import pytest
 import trio
 from fake_node import Fate
+from pace import PACE
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve
 
@@ -306,12 +307,12 @@ async def test_nodes_that_disagree_for_ever_are_asked_with_growing_pauses_until_
     key = cluster.key_of(one)
     one.always(b"GET", key, answer=other.moved(key_slot(key)))
     other.always(b"GET", key, answer=one.moved(key_slot(key)))
-    async with serve(cluster, cluster={"request_timeout_s": 0.4}) as served:
+    async with serve(cluster, cluster={"request_timeout_s": 0.4 * PACE}) as served:
         client = await served.connect()
 
         reply = await client.call("GET", key)
 
-    assert reply == replies.never_sent(key_slot(key), 0.4)
+    assert reply == replies.never_sent(key_slot(key), 0.4 * PACE)
     assert 6 <= len(one.seen(b"GET")) + len(other.seen(b"GET")) <= 30
 
 

@@ -28,7 +28,12 @@ SHOWN_SETTINGS = {
     "sidekiq": ("test_sidekiq.py", "SPLIT"),
 }
 # Variables of the build and of the tests, not of the proxy.
-OTHER_VARIABLES = {"SLOTWAY_CFLAGS", "SLOTWAY_FAULTS", "SLOTWAY_SOAK_COMMANDS"}
+OTHER_VARIABLES = {
+    "SLOTWAY_CFLAGS",
+    "SLOTWAY_FAULTS",
+    "SLOTWAY_SOAK_COMMANDS",
+    "SLOTWAY_TEST_PACE",
+}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
