@@ -70,7 +70,8 @@ fuzz: $(VENV)/.built build/fuzz/.built ## new cases from hypothesis, then every 
 
 FUZZ_CASES   ?= 100000
 FUZZ_SEED    ?= 1
-FUZZ_TARGETS ?= requests replies keys clients nodes maps commands decoded lines written
+FUZZ_TARGETS ?= requests replies keys clients nodes maps commands decoded lines written \
+                headers http settings papers advice handovers
 FUZZ_FLAGS   := -fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer -g -O1 -DCYTHON_USE_FREELISTS=0
 FUZZ_ENVIRONMENT := PYTHONPATH=. PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 
@@ -99,7 +100,8 @@ sanitize: $(VENV)/.built        ## the compiled data plane under ASan and UBSan 
 	cd build/sanitize && \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=. \
-	    $(abspath $(BIN))/python -m pytest -q -o faulthandler_timeout=0 $(SANITIZED)
+	    SLOTWAY_TEST_PACE=4 \
+	    $(abspath $(BIN))/python -m pytest -q -o faulthandler_timeout=600 $(SANITIZED)
 
 SANITIZED ?= tests/unit tests/component tests/fuzz
 

@@ -145,6 +145,8 @@ def _read_toml(path: Path) -> dict[str, object]:
         given = problem.strerror or "an error"
     except ValueError as problem:  # not TOML, or not UTF-8
         given = str(problem)
+    except RecursionError:
+        given = "lists in lists without end"
     raise ConfigError(key=str(path), given=given, allowed="a TOML file")
 
 

@@ -110,7 +110,7 @@ def _make_way(path: str) -> None:
 def _identity(path: str) -> tuple[int, int] | None:
     try:
         found = os.lstat(path)
-    except OSError:
+    except (OSError, ValueError):  # the latter: a name that is no path
         return None
     return found.st_dev, found.st_ino
 

@@ -51,7 +51,8 @@ def split_host_port(text: str) -> tuple[str, int]:
     # isdecimal() alone also accepts digits of other scripts.
     if not colon or not (port.isascii() and port.isdecimal()):
         raise ValueError(f"{text!r} is not host:port")
-    if not 1 <= int(port[:6]) <= MAX_PORT:
+    # Bounded first: Python refuses to read thousands of digits, in other words.
+    if len(port) > len("065535") or not 1 <= int(port) <= MAX_PORT:
         raise ValueError(f"{text!r}: the port is not in 1..{MAX_PORT}")
     if host.startswith("[") != host.endswith("]") or host == "[]":
         raise ValueError(f"{text!r}: the brackets do not hold an IPv6 address")

@@ -40,7 +40,7 @@ def parse_tables(value: object) -> object:
     if isinstance(value, str):
         try:
             return json.loads(value) if value.strip() else ()
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: brackets in brackets without end
             raise ValueError("a list of tables, as JSON") from None
     return value
 

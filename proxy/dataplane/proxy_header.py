@@ -116,7 +116,10 @@ def _ip(word: bytes, family: bytes) -> str:
         text = word.decode("ascii")
         if "%" in text:  # a zone means something only where it comes from
             raise ValueError
-        return str(IPv4Address(text) if family == b"TCP4" else IPv6Address(text))
+        if family == b"TCP4":
+            return str(IPv4Address(text))
+        # The text of the kernel, as for version 2 and for whoever connects without a header.
+        return socket.inet_ntop(socket.AF_INET6, IPv6Address(text).packed)
     except ValueError:
         raise BadHeaderError(f"an address that is none of {family.decode()}") from None
 

@@ -36,6 +36,7 @@ from proxy.errors import ProxyError
 PROTOCOL = 1
 PACKET_BYTES = 64 * 1024
 DESCRIPTORS_LIMIT = 64  # in one packet; the kernel takes 253
+NUMBER_LIMIT = (1 << 63) - 1
 _INT_BYTES = array.array("i").itemsize
 
 
@@ -52,15 +53,21 @@ class Message:
     descriptors: list[int] = field(default_factory=list)
 
     def number(self, name: str) -> int:
-        """Return a field that has to be an integer.
+        """Return a field that has to be a whole number, 0 or more and of 63 bits at most.
 
         Raises:
             HandoverFailed: It is not there, or something else.
         """
         value = self.fields.get(name)
-        if not isinstance(value, int):
+        if not isinstance(value, int) or not 0 <= value <= NUMBER_LIMIT:
             raise HandoverFailed(f"{self.kind} without a number {name}")
         return value
+
+    def close(self) -> None:
+        """Close the descriptors that came along."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.descriptors.clear()
 
 
 class Wire:
@@ -110,33 +117,39 @@ class Wire:
             )
         except OSError as problem:
             raise HandoverFailed(str(problem)) from None
-        numbers = array.array("i")
+        message = Message("", {})
         for level, kind, content in beside:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                numbers = array.array("i")
                 numbers.frombytes(content[: len(content) - len(content) % _INT_BYTES])
+                message.descriptors += numbers
         try:
             if not data:
                 raise HandoverFailed("the other process has gone")
             words = json.loads(data)
             if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or not isinstance(words, dict):
                 raise ValueError
-            return Message(str(words.pop("kind")), words, list(numbers))
-        except (ValueError, KeyError):
-            _close_all(numbers)
+            message.kind, message.fields = str(words.pop("kind")), words
+        except (ValueError, KeyError, RecursionError):
+            message.close()
             raise HandoverFailed(f"a message that is none: {data[:80]!r}") from None
         except HandoverFailed:
-            _close_all(numbers)
+            message.close()
             raise
+        return message
 
-    async def expect(self, kind: str) -> Message:
+    async def expect(self, kind: str, *, brings_sockets: bool = False) -> Message:
         """Return the next message, which has to be of this kind.
+
+        Args:
+            brings_sockets: Descriptors come along, which are the caller's; else none may.
 
         Raises:
             HandoverFailed: It is not.
         """
         message = await self.hear()
-        if message.kind != kind:
-            _close_all(message.descriptors)
+        if message.kind != kind or (message.descriptors and not brings_sockets):
+            message.close()
             raise HandoverFailed(f"{message.kind} instead of {kind}")
         return message
 
@@ -173,8 +186,3 @@ def expect_same_protocol(message: Message) -> None:
     theirs = message.number("protocol")
     if theirs != PROTOCOL:
         raise HandoverFailed(f"it hands over by protocol {theirs}, this version by {PROTOCOL}")
-
-
-def _close_all(descriptors: Sequence[int] | array.array[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

@@ -39,7 +39,7 @@ def admin_address(
     if file is not None:
         try:
             found.update(tomllib.loads(file.read_text("utf-8")).get("admin", {}))
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, TypeError, RecursionError) as problem:
             raise ConfigError(key=str(file), given=str(problem), allowed="a TOML file") from None
     variables = {name.upper(): value for name, value in os.environ.items()}
     for key in DEFAULTS:
@@ -70,13 +70,18 @@ def ask_readiness(address: str, port: int, has_tls: bool = False) -> tuple[bool,
                     break
     except OSError as problem:
         return False, f"no answer from {place} ({problem})"
+    return read_answer(answer, place)
+
+
+def read_answer(answer: bytes, place: str) -> tuple[bool, str]:
+    """Return what an answer of ``/readyz`` says, whoever gave it; ``place`` is where."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1:2]
     if status == [b"200"]:
         return True, "ready"
     try:
         missing = json.loads(body)["missing"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False, f"{place} is not the admin port of slotway"
     return False, "; ".join(map(str, missing))
 

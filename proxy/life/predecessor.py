@@ -10,7 +10,6 @@ Cost: the start of a process, while the other one works.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from proxy.errors import ConfigError
 from proxy.life.handover_wire import (
     PROTOCOL,
     HandoverFailed,
+    Message,
     Wire,
     expect_same_protocol,
 )
@@ -80,18 +80,28 @@ class Predecessor:
         try:
             end = socket.socket(fileno=int(number))
             end.set_inheritable(False)
-            found = cls(Wire(end))
+        except (OSError, ValueError) as problem:
+            raise _refusal(problem) from None
+        found = cls(Wire(end))
+        try:
             await found._meet()
-        except (HandoverFailed, OSError, ValueError) as problem:
+        except HandoverFailed as problem:
+            found._wire.close()
             raise _refusal(problem) from None
         return found
 
     async def _meet(self) -> None:
-        hello = await self._wire.expect("hello")
-        sockets = [_adopt(number) for number in hello.descriptors]
-        expect_same_protocol(hello)
-        for_clients, self._made_there = hello.number("listeners"), hello.number("made_here")
-        plain = for_clients - hello.number("beside")
+        hello = await self._wire.expect("hello", brings_sockets=True)
+        try:
+            expect_same_protocol(hello)
+            for_clients, self._made_there = hello.number("listeners"), hello.number("made_here")
+            plain = for_clients - hello.number("beside")
+            if not 0 <= plain <= for_clients <= len(hello.descriptors):
+                raise HandoverFailed("hello with other sockets than it says")
+        except HandoverFailed:
+            hello.close()
+            raise
+        sockets = _adopt(hello)
         self.inherited = Inherited(
             sockets[:plain], sockets[plain:for_clients], sockets[for_clients:]
         )
@@ -115,6 +125,7 @@ class Predecessor:
                     successions.remember(at_s, Address(host, port))
             return go.number("next_client_id")
         except HandoverFailed as problem:
+            self._wire.close()
             raise _refusal(problem) from None
 
     async def take_clients(self, arrivals: Arrivals) -> None:
@@ -135,33 +146,45 @@ class Predecessor:
 
     async def _take_client(self, arrivals: Arrivals) -> bool:
         message = await self._wire.hear()
-        if message.kind == "end":
-            return False
-        if message.kind != "client" or len(message.descriptors) != 1:
-            raise HandoverFailed(f"{message.kind} instead of a client")
-        fd = message.descriptors[0]
-        client = None
         try:
+            if message.kind == "end":
+                return False
+            if message.kind != "client" or len(message.descriptors) != 1:
+                raise HandoverFailed(f"{message.kind} instead of a client")
             packed = await self._wire.hear_bytes(message.number("record"))
             unread = await self._wire.hear_bytes(message.number("unread"))
             record = Record.unpack(packed)
-            client = arrivals.take(record, fd, unread)
-            if client is None:
+            if arrivals.take(record, message.descriptors[0], unread) is None:
                 log.warning("a client has no place here", client=record.id)
-        except (TypeError, ValueError, KeyError) as problem:
+            else:
+                message.descriptors.clear()  # it is the engine's
+        except ValueError as problem:
             raise HandoverFailed(f"a client that is none: {problem}") from None
         finally:
-            if client is None:
-                os.close(fd)
+            message.close()
         return True
 
 
-def _adopt(descriptor: int) -> socket.socket:
-    """Return a listening socket of the other process as one of ours."""
-    adopted = socket.socket(fileno=descriptor)
-    if adopted.family == socket.AF_UNIX:
-        adopted = UnixListener(fileno=adopted.detach())
-    adopted.setblocking(False)
+def _adopt(hello: Message) -> list[socket.socket]:
+    """Return the listening sockets of the other process as ours.
+
+    Raises:
+        HandoverFailed: One of them is none.
+    """
+    adopted: list[socket.socket] = []
+    try:
+        while hello.descriptors:
+            each = socket.socket(fileno=hello.descriptors[0])
+            del hello.descriptors[0]
+            if each.family == socket.AF_UNIX:
+                each = UnixListener(fileno=each.detach())
+            each.setblocking(False)
+            adopted.append(each)
+    except OSError as problem:
+        hello.close()
+        for each in adopted:
+            each.close()
+        raise HandoverFailed(f"hello with what is no socket: {problem}") from None
     return adopted
 
 

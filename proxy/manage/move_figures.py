@@ -135,14 +135,27 @@ def load_moves(path: Path) -> tuple[Move, ...]:
         ManageError: It cannot be read, or is no plan.
     """
     try:
-        rows = json.loads(path.read_text("utf-8"))["moves"]
-        return tuple(
-            Move(row["source"], row["target"], parse_slot_text(row["slots"])) for row in rows
-        )
+        return read_moves(path.read_text("utf-8"))
     except OSError as problem:
         raise ManageError(f"{path}: {problem.strerror}") from None
-    except (ValueError, KeyError, TypeError) as problem:
+    except ValueError as problem:
         raise ManageError(f"{path} is no plan of moves: {problem}") from None
+
+
+def read_moves(text: str) -> tuple[Move, ...]:
+    """Return the moves of a plan as ``save_moves`` has written it.
+
+    Raises:
+        ValueError: It is no plan.
+    """
+    try:
+        rows = json.loads(text)["moves"]
+        return tuple(
+            Move(str(row["source"]), str(row["target"]), parse_slot_text(str(row["slots"])))
+            for row in rows
+        )
+    except (KeyError, TypeError, RecursionError) as problem:
+        raise ValueError(f"{type(problem).__name__} {problem}") from None
 
 
 def _line(view: View, move: Move, keys: Mapping[int, int]) -> MoveLine:

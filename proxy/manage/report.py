@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from proxy.cluster.addresses import Address
+from proxy.cluster.addresses import MAX_PORT, Address
 from proxy.cluster.map import Topology
 from proxy.cluster.topology import parse_cluster_nodes
+from proxy.errors import BackendProtocolError
 from proxy.manage.errors import NodeRefused
 from proxy.manage.links import Command, Reply
 
@@ -26,6 +27,8 @@ QUESTIONS: Sequence[Command] = (("CLUSTER", "NODES"), ("CLUSTER", "INFO"), ("INF
 OLDEST = {"redis": (6, 2), "valkey": (7, 2)}
 """The oldest versions whose clusters are managed, by engine."""
 
+# No server counts further, and Python refuses to read thousands of digits.
+_NUMBER = r"-?[0-9]{1,19}"
 _BUS_OFFSET = 10000  # fixed by Redis Cluster, unless cluster-port says otherwise
 
 
@@ -114,7 +117,7 @@ class Report:
         return sum(
             int(found[1])
             for name, value in self.info.items()
-            if name.startswith("db") and (found := re.match(r"keys=(\d+)", value))
+            if name.startswith("db") and (found := re.match(rf"keys=({_NUMBER})(?!\d)", value))
         )
 
     @cached_property
@@ -127,7 +130,7 @@ class Report:
     def number(self, name: str) -> int:
         """Return a number of INFO or CLUSTER INFO; 0 if it is not there or no number."""
         text = self.info.get(name) or self.cluster_info.get(name) or ""
-        return int(text) if re.fullmatch(r"-?\d+", text) else 0
+        return int(text) if re.fullmatch(_NUMBER, text) else 0
 
     def line_of(self, node_id: str) -> Line | None:
         """Return what it says about another node, None if it does not know it."""
@@ -166,7 +169,12 @@ def parse_report(address: Address, replies: Sequence[Reply], peer_host: str = ""
     topology = parse_cluster_nodes(
         nodes, address, is_serving=cluster_facts.get("cluster_state") == "ok"
     )
-    lines = tuple(_parse_line(words) for words in _rows(nodes))
+    try:
+        lines = tuple(_parse_line(words) for words in _rows(nodes))
+    except ValueError as problem:  # the map leaves out what nobody can connect to
+        raise BackendProtocolError(f"CLUSTER NODES of {address}: {problem}") from None
+    if not any("myself" in line.flags for line in lines):
+        raise BackendProtocolError(f"CLUSTER NODES of {address}: no line about itself")
     return Report(address, topology, lines, cluster_facts, facts, peer_host=peer_host)
 
 
@@ -183,7 +191,11 @@ def _rows(nodes: bytes) -> list[list[str]]:
 
 
 def _parse_line(words: Sequence[str]) -> Line:
-    """Read a line whose form ``parse_cluster_nodes`` has accepted."""
+    """Read a line of at least eight words.
+
+    Raises:
+        ValueError: What ought to be a number is none.
+    """
     node_id, endpoint, flags, primary_id, _ping, _pong, epoch, link_state = words[:8]
     address, _, more = endpoint.partition(",")
     announced, _, bus = address.partition("@")
@@ -191,14 +203,21 @@ def _parse_line(words: Sequence[str]) -> Line:
     return Line(
         id=node_id,
         host=host,
-        port=int(port),
-        bus_port=int(bus) if bus else int(port) + _BUS_OFFSET,
+        port=_port(port),
+        bus_port=_port(bus) if bus else _port(port) + _BUS_OFFSET,
         hostname=more.partition(",")[0] if "=" not in more.partition(",")[0] else "",
         flags=frozenset(flags.split(",")),
         primary_id=None if primary_id == "-" else primary_id,
         config_epoch=int(epoch),
         is_linked=link_state == "connected",
     )
+
+
+def _port(word: str) -> int:
+    port = int(word)
+    if not 0 <= port <= MAX_PORT:
+        raise ValueError(f"port {port} is not in 0..{MAX_PORT}")
+    return port
 
 
 _NOBODY = Topology(nodes=(), owners=(None,) * 16384)

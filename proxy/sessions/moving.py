@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from proxy.control.connection import Credentials
 from proxy.control.lane_key import LaneKey, key_of
@@ -26,35 +29,43 @@ from proxy.sessions.accounts import Accounts
 _TEXT = "latin-1"
 
 
+# Another process says these: what the data plane would not take, no record has.
+_Number = Annotated[int, Field(ge=0, lt=1 << 63)]
+_Seconds = Annotated[float, Field(allow_inf_nan=False)]
+_Bytes = Annotated[str, Field(pattern=r"\A[\x00-\xff]*\z")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One client at rest; texts stand for bytes, a character each."""
 
-    id: int
-    resp: int
-    credentials: tuple[str, ...] | None
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    id: _Number
+    resp: Annotated[int, Field(ge=2, le=3)]
+    credentials: tuple[_Bytes, ...] | None
     """Whose rights its lane has; None: the proxy's own."""
-    database: int
-    user: str
+    database: _Number
+    user: _Bytes
     authenticated: bool
     gated: bool
-    name: str
-    lib_name: str
-    lib_ver: str
-    capabilities: str
+    name: _Bytes
+    lib_name: _Bytes
+    lib_ver: _Bytes
+    capabilities: _Bytes
     no_evict: bool
     no_touch: bool
-    waited_s: float
-    reply_mode: int
-    last_command: str
+    waited_s: _Seconds
+    reply_mode: Annotated[int, Field(ge=0, le=2)]
+    last_command: _Bytes
     is_unix: bool
     told: tuple[str, str] | None
     """Both its addresses, if somebody has passed it on."""
-    created_s: float
-    last_active_s: float
-    commands: int
-    bytes_in: int
-    bytes_out: int
+    created_s: _Seconds
+    last_active_s: _Seconds
+    commands: _Number
+    bytes_in: _Number
+    bytes_out: _Number
 
     def pack(self) -> bytes:
         """Return it as bytes."""
@@ -65,13 +76,16 @@ class Record:
         """Return what ``pack`` has packed.
 
         Raises:
-            TypeError, KeyError, ValueError: It is no such thing.
+            ValueError: It is no such thing.
         """
-        fields = json.loads(packed)
-        words = fields["credentials"]
-        fields["credentials"] = None if words is None else tuple(words)
-        fields["told"] = fields["told"] and (fields["told"][0], fields["told"][1])
-        return cls(**fields)
+        try:
+            return _READER.validate_json(packed, strict=True)
+        except ValidationError as problem:
+            found = problem.errors(include_url=False, include_input=False)[0]
+            raise ValueError(f"{'.'.join(map(str, found['loc']))}: {found['msg']}") from None
+
+
+_READER = TypeAdapter(Record)
 
 
 def can_move(client: Client) -> bool:
@@ -156,6 +170,8 @@ class Arrivals:
         is_passed = record.credentials is not None
         if is_passed != self._accounts.is_passed or not self._accounts.has_user(user):
             return None
+        if record.id in self._engine.clients:
+            return None
         try:
             lane = self._pools.lane(self._key_of(record))
         except LimitReached:
@@ -175,6 +191,8 @@ class Arrivals:
             bytes_in=record.bytes_in,
             bytes_out=record.bytes_out,
         )
+        # Nobody who comes later may get its number.
+        self._engine.next_client_id = max(self._engine.next_client_id, record.id + 1)
         state = client.state
         state.authenticated = record.authenticated
         state.user = user

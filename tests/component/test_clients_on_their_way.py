@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
@@ -36,10 +37,54 @@ async def test_a_record_holds_every_byte(served: Served) -> None:
     assert (record.resp, record.database) == (3, 7)
 
 
-@pytest.mark.parametrize("packed", [b"", b"[]", b"{}", b'{"credentials": null, "id": 1}'])
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"[]", b"{}", b'{"credentials": null, "id": 1}', pytest.param(b"[" * 20_000, id="deep")],
+)
 def test_what_is_no_record_is_refused(packed: bytes) -> None:
-    with pytest.raises((TypeError, KeyError, ValueError)):
+    with pytest.raises(ValueError, match=":"):
         Record.unpack(packed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("user", 1),
+        ("name", "\u0100"),
+        ("id", -1),
+        ("id", 1 << 63),
+        ("resp", 4),
+        ("reply_mode", 3),
+        ("bytes_in", 1.5),
+        ("created_s", float("nan")),
+        ("told", ["a"]),
+        ("credentials", "x"),
+        ("more", 1),
+    ],
+)
+async def test_a_record_that_no_client_can_have_is_refused(
+    served: Served, name: str, value: object
+) -> None:
+    await (await served.connect()).call("PING")
+    fields = json.loads(record_of(one_client(served)).pack())
+
+    with pytest.raises(ValueError, match=name):
+        Record.unpack(json.dumps(fields | {name: value}).encode())
+
+
+async def test_a_number_is_given_once(cluster: FakeCluster, served: Served) -> None:
+    first, second = await served.connect(), await served.connect()
+    await first.call("PING")
+    await second.call("PING")
+    async with serve(cluster) as after:
+        one, other = served.engine.clients.values()
+        taken = await move(one, served, after, id=7)
+        assert await move(other, served, after, id=7) is None
+        newcomer = await after.connect()
+        assert await newcomer.call("CLIENT", "ID") == b":8\r\n"
+        assert taken is after.engine.clients[7]
+        assert await first.call("CLIENT", "ID") == b":7\r\n"
+        first.vanish()
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 
+import pytest
 import trio
 from scripted_cluster import FakeCluster
-from served import until
+from served import Served, until
 
 from proxy.app import Proxy
 from proxy.cluster.addresses import Address
 from proxy.config import Settings
-from proxy.life.handover_wire import PROTOCOL, Wire
+from proxy.errors import ConfigError
+from proxy.life.handover_wire import PROTOCOL, HandoverFailed, Wire
 from proxy.life.predecessor import VARIABLE, Predecessor
 
 GONE_S = 12345.5
+GREETING: dict[str, object] = {"protocol": PROTOCOL, "listeners": 0, "beside": 0, "made_here": 0}
 
 
 @contextmanager
@@ -78,6 +82,59 @@ def is_refused(address: tuple[str, int]) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"listeners": 9},
+        {"listeners": -1},
+        {"beside": 2},
+        {"made_here": 1 << 64},
+        {"protocol": PROTOCOL + 1},
+        {"protocol": None},
+    ],
+    ids=str,
+)
+async def test_a_greeting_that_does_not_fit_its_sockets_is_refused(
+    changes: dict[str, object],
+) -> None:
+    hello = GREETING | {"listeners": 1} | changes
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with listeners(1) as sockets, closing(Wire(ours)) as wire:
+        before = len(os.listdir("/proc/self/fd"))
+        await wire.say("hello", hello, [each.fileno() for each in sockets])
+
+        with pytest.raises(ConfigError, match="handover that has failed"):
+            await Predecessor.find({VARIABLE: str(theirs.detach())})
+
+        assert len(os.listdir("/proc/self/fd")) == before - 1  # the wire's end, and nothing else
+
+
+@pytest.mark.parametrize("kind", ["client", "end", "nonsense"])
+async def test_no_descriptor_that_came_along_is_left_over(served: Served, kind: str) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with closing(Wire(ours)) as wire, near:
+        await wire.say("hello", GREETING)
+        found = await Predecessor.find({VARIABLE: str(theirs.detach())})
+        assert found is not None
+        with far:
+            await wire.say(kind, {}, [far.fileno(), far.fileno()])
+
+        await found.take_clients(served.proxy.arrivals)
+
+        assert near.recv(1) == b""  # nobody has the other end any more
+
+
+async def test_a_message_that_is_none_ends_a_handover() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with closing(Wire(theirs)) as wire, ours:
+        for packet in (b"[" * 20_000, b"null", b"{}", b"\xff"):
+            ours.send(packet)
+            with pytest.raises(HandoverFailed, match="a message that is none"):
+                await wire.hear()
 
 
 async def test_a_port_for_tls_is_never_one_without(cluster: FakeCluster) -> None:

@@ -13,7 +13,11 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 # Each after those that it imports.
 BORROWED = (
+    "http_answer",
+    "component/http_asker",
+    "component/admin_house",
     "unit/dataplane/switchboard",
+    "component/pace",
     "component/fake_node",
     "component/raw_client",
     "component/scripted_cluster",

@@ -28,6 +28,7 @@ from proxy.dataplane.hooks import Action, Punt
 from proxy.dataplane.lane import Lane, Pipeline
 from proxy.dataplane.tables import Command, CommandTable, SlotMap
 from proxy.resp.encode import array, bulk, encode_command, integer
+from proxy.sessions.state import ClientState
 
 NODES = 3
 OWNERS = [b"alice", b"bob", b"carol"]
@@ -90,6 +91,9 @@ class Control(FakeControl):
         self.lots = lots
         self.later: list[tuple[Client, bytes]] = []
         self.wanted: set[Pipeline] = set()
+
+    def accepted(self, client: Client) -> None:
+        client.state = ClientState(authenticated=True)
 
     def punt(
         self, client: Client, reason: Punt, command: Command | None, args: list[bytes]

@@ -12,6 +12,7 @@ of the CI machine).
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import atheris  # noqa: E402
+import structlog  # noqa: E402
 from borrow import borrow  # noqa: E402
 
 # What is imported before it is instrumented is not counted: that goes for the borrowed, too.
@@ -43,6 +45,8 @@ def main() -> None:
     parser.add_argument("--artifacts", type=Path, default=Path())
     given = parser.parse_args()
     target = TARGETS[given.target]
+    # A line for each thing that was refused would be most of the work.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     flags = [
         f"-runs={given.cases}", f"-seed={given.seed}", f"-max_len={2 * target.longest}",
         f"-timeout={HANG_S}", f"-rss_limit_mb={MEMORY_LIMIT_MB}", "-print_final_stats=1",

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 from fuzz_engine import hostile_clients, hostile_nodes
 from fuzz_frames import scan_replies, scan_requests
+from fuzz_handovers import take_over
+from fuzz_headers import read_headers
+from fuzz_http import speak_http
 from fuzz_lines import read_lines, write_lines
 from fuzz_maps import read_commands, read_maps, read_replies
+from fuzz_papers import read_log, read_papers
+from fuzz_settings import read_settings
 from fuzz_tables import find_keys
 
 
@@ -33,4 +38,10 @@ TARGETS = {
     "decoded": Target(read_replies, 8000),
     "lines": Target(read_lines, 8000),
     "written": Target(write_lines, 8000),
+    "headers": Target(read_headers, 8000),
+    "http": Target(speak_http, 100, 400),
+    "settings": Target(read_settings, 1000),
+    "papers": Target(read_papers, 3000),
+    "advice": Target(read_log, 300),
+    "handovers": Target(take_over, 600),
 }

@@ -308,6 +308,8 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
         load_settings(tmp_path / "nowhere.toml")
     with pytest.raises(ConfigError, match=r"proxy\.toml: given .*line 1"):
         load_settings(write(tmp_path, "port = = 1"))
+    with pytest.raises(ConfigError, match="lists in lists"):
+        load_settings(write(tmp_path, "guard = " + "[" * 20_000))
 
 
 # ---- pins -----------------------------------------------------------------------
@@ -359,7 +361,9 @@ def test_a_guard_that_cannot_be_is_refused(tmp_path: Path, guard: str) -> None:
     assert refused.value.key.startswith("guard")
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"a": 1}', '[{"x": 1}]'])
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", '{"a": 1}', '[{"x": 1}]', pytest.param("[" * 20_000, id="deep")]
+)
 def test_a_list_of_tables_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         with_text(Settings(), "rate", text)

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.config import Admin
 from proxy.errors import ConfigError
-from proxy.life.health import DEFAULTS, admin_address
+from proxy.life.health import DEFAULTS, admin_address, read_answer
 from proxy.sources import Sources, known_keys
 
 
@@ -74,6 +74,23 @@ def test_a_port_that_the_kernel_chose_cannot_be_known() -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
         admin_address(tmp_path / "nowhere.toml", {})
+
+
+@pytest.mark.parametrize("text", ["admin = 5", "admin = " + "[" * 20_000], ids=["number", "deep"])
+def test_a_file_that_makes_no_sense_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "odd.toml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigError, match=r"odd\.toml"):
+        admin_address(file, {})
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 20_000], ids=range(4))
+def test_an_answer_that_is_none_of_ours_is_told(body: bytes) -> None:
+    assert read_answer(b"HTTP/1.1 503 x\r\n\r\n" + body, "a:1") == (
+        False,
+        "a:1 is not the admin port of slotway",
+    )
 
 
 # ---- what is not loaded -----------------------------------------------------------------------

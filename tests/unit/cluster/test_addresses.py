@@ -29,7 +29,8 @@ def test_an_address_is_read_as_people_and_as_servers_write_it(text: str, address
 @pytest.mark.parametrize(
     "text",
     ["", "host", "host:", ":6379", "host:0", "host:65536", "host:x", "host:-1", "host:\u0661",
-     "host:7000@17000", "[::1:6379", "::1]:6379", "[]:6379", "host:" + "9" * 5000],
+     "host:7000@17000", "[::1:6379", "::1]:6379", "[]:6379", "host:" + "9" * 5000,
+     "host:0000099999"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"host:port|no host|1\.\.65535|brackets"):

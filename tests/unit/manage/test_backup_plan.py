@@ -105,6 +105,12 @@ def test_what_is_no_backup_is_refused(old: str, new: str, words: str) -> None:
         read_backup(text.replace(old, new), is_json=False)
 
 
+@pytest.mark.parametrize("is_json", [True, False])
+def test_lists_in_lists_without_end_are_no_backup(is_json: bool) -> None:
+    with pytest.raises(ValueError, match="no backup"):
+        read_backup("[" * 20_000 if is_json else "a = " + "[" * 20_000, is_json=is_json)
+
+
 def test_the_same_shape_does_not_differ_even_with_other_ids_and_epochs() -> None:
     saved = backup_of(PaperCluster.whole())
     ids = {node.id: f"{index:x}" * 40 for index, node in enumerate(saved.nodes)}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from paper_cluster import PaperCluster
 
 from proxy.cluster.addresses import Address
+from proxy.errors import BackendProtocolError
 from proxy.manage import CannotPlan, ManageError, Move, as_json, load_moves, save_moves
 from proxy.manage.create_plan import meeting_place
 from proxy.manage.errors import NodeRefused
@@ -55,6 +56,29 @@ def test_a_refusal_is_raised_and_a_server_without_cluster_is_told() -> None:
         parse_report(ADDRESS, [refusal, STATE, INFO])
     alone = parse_report(ADDRESS, [refusal, refusal, b"cluster_enabled:0\r\n"])
     assert alone.not_in_cluster_mode
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        LINE % (ME, b"10.0.0.1:7000@17000", OTHER) + OTHER + b" x noaddr - 0 0 1 connected",
+        LINE % (ME, b"10.0.0.1:7000@17000", OTHER) + OTHER + b" :99999@0 noaddr - 0 0 1 connected",
+        LINE.replace(b"myself,", b"") % (ME, b"10.0.0.1:7000@17000", OTHER),
+        b"",
+    ],
+    ids=["no port", "no possible port", "nothing about itself", "nothing"],
+)
+def test_what_is_no_map_is_a_protocol_error(nodes: bytes) -> None:
+    with pytest.raises(BackendProtocolError, match="CLUSTER NODES of"):
+        parse_report(ADDRESS, [nodes, STATE, INFO])
+
+
+def test_a_number_that_no_server_counts_to_is_none() -> None:
+    info = INFO + b"used_memory:%b\r\ndb0:keys=%b,expires=0\r\n" % (b"9" * 5000, b"9" * 5000)
+
+    report = parse_report(ADDRESS, [LINE % (ME, b"10.0.0.1:7000@17000", OTHER), STATE, info])
+
+    assert (report.number("used_memory"), report.keys) == (0, 0)
 
 
 def test_an_owner_is_believed_about_its_own_slots() -> None:
@@ -120,7 +144,8 @@ def test_a_saved_plan_is_read_back(tmp_path_factory, slots: set[int]) -> None:
 
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    for text in ("", "[]", '{"moves": [{"source": "a"}]}', '{"moves": 5}'):
+    moves = '{"moves": [{"source": "a", "target": "b", "slots": null}]}'
+    for text in ("", "[]", '{"moves": [{"source": "a"}]}', '{"moves": 5}', moves, "[" * 20_000):
         path.write_text(text)
         with pytest.raises(ManageError, match="no plan of moves"):
             load_moves(path)
