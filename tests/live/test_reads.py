@@ -7,11 +7,15 @@ frozen stays the owner of its slots. Every test thaws what it froze.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import redis
+from relayed import Relay
 
+from proxy.cluster.addresses import Address
 from proxy.embedded import EmbeddedCluster, ProxyProcess, RedisNode, wait_for
+from proxy.resp.decode import Value
 
 pytestmark = pytest.mark.live
 
@@ -110,6 +114,81 @@ def reads_at(client: redis.Redis, node: RedisNode) -> bool:
     before = gets(node)
     client.get(KEY)
     return gets(node) > before
+
+
+def test_a_replica_without_a_link_to_its_primary_answers_nothing(
+    shards: EmbeddedCluster, make_proxy: MakeProxy, primary: RedisNode, replica: RedisNode
+) -> None:
+    settings = {**QUICK, "reads.policy": "prefer_replica"}
+    client = connect(make_proxy(shards.addresses, settings=settings))
+    client.set(KEY, "old")
+    assert client.wait(1, 5000) == 1
+    wait_for(lambda: reads_at(client, replica), deadline_s=10.0, what="reads at the replica")
+
+    # Whoever has to log in as nobody does not come back.
+    replica.call("CONFIG", "SET", "masteruser", "nobody", "masterauth", "nothing")
+    primary.call("CLIENT", "KILL", "TYPE", "replica")
+    client.set(KEY, "new")
+    wait_for(lambda: not reads_at(client, replica), deadline_s=10.0, what="reads elsewhere")
+
+    assert stored_at(replica) == b"old"
+    assert reads_of(client, replica) == ({b"new"}, 0)
+    replica.call("CONFIG", "SET", "masteruser", "", "masterauth", "")
+    wait_for(lambda: reads_at(client, replica), deadline_s=20.0, what="reads at the replica")
+    assert client.get(KEY) == b"new"
+
+
+def test_a_replica_further_behind_than_it_may_be_answers_nothing(
+    shards: EmbeddedCluster, make_proxy: MakeProxy, primary: RedisNode, replica: RedisNode
+) -> None:
+    """What the primary sends it is on the way, for longer and longer; its link stands."""
+    with Relay([primary.address]) as relay, announced(primary, relay.seeds[0]):
+        link = {"master_port": str(relay.seeds[0].port), "master_link_status": "up"}
+        wait_for(
+            lambda: link.items() <= replica.info("replication").items(),
+            deadline_s=20.0,
+            what="the link to go over the relay",
+        )
+        settings = {**QUICK, "reads.policy": "prefer_replica", "reads.max_lag_s": "0.5"}
+        settings["cluster.address_map"] = f"{relay.seeds[0]}={primary.address}"
+        client = connect(make_proxy(shards.addresses, settings=settings))
+        client.set(KEY, "old")
+        assert client.wait(1, 5000) == 1
+        wait_for(lambda: reads_at(client, replica), deadline_s=10.0, what="reads at the replica")
+
+        relay.tell("stall", primary.address)
+        client.set(KEY, "new")
+        wait_for(lambda: not reads_at(client, replica), deadline_s=10.0, what="reads elsewhere")
+
+        assert stored_at(replica) == b"old"
+        assert replica.info("replication")["master_link_status"] == "up"
+        assert reads_of(client, replica) == ({b"new"}, 0)
+        relay.tell("heal", primary.address)
+        wait_for(lambda: reads_at(client, replica), deadline_s=20.0, what="reads at the replica")
+        assert client.get(KEY) == b"new"
+
+
+@contextmanager
+def announced(node: RedisNode, address: Address) -> Iterator[None]:
+    """Have a node tell the others that it is to be found at another port."""
+    node.call("CONFIG", "SET", "cluster-announce-bus-port", node.port + 10000)
+    node.call("CONFIG", "SET", "cluster-announce-port", address.port)
+    try:
+        yield
+    finally:
+        node.call("CONFIG", "SET", "cluster-announce-port", 0)
+
+
+def stored_at(node: RedisNode) -> Value:
+    """Return what a node itself has for the key."""
+    with node.connect() as connection:
+        return connection.call_many([("READONLY",), ("GET", KEY)])[1]
+
+
+def reads_of(client: redis.Redis, node: RedisNode) -> tuple[set[bytes], int]:
+    """Return what many reads gave, and how many of them a node has answered."""
+    before = gets(node)
+    return {client.get(KEY) for _ in range(50)}, gets(node) - before
 
 
 def test_while_a_primary_is_frozen_its_replica_answers_reads(
