@@ -24,8 +24,6 @@ from soaking.watcher import Watcher
 
 QUIET_DEADLINE_S = 60.0
 COMMON_SCRIPTS = 200
-STAY_PER_VISITOR = 200
-"""A visit comes to some so many commands of everybody, and so does the way from one to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +34,7 @@ class Plan:
         commands: In all.
         rounds: In how many rounds, equally long.
         visitors: How many are there at a time.
+        stay_commands: How long a visit is on average: commands of all clients together.
         depths: How many clients stay that send so many commands at once.
         script_commands: How many commands each of them repeats.
         is_troubled: Whether failovers and moves of slots happen.
@@ -45,6 +44,7 @@ class Plan:
     commands: int = 50_000_000
     rounds: int = 40
     visitors: int = 5000
+    stay_commands: int = 1_000_000
     depths: Mapping[int, int] = field(default_factory=lambda: {100: 16, 30: 12, 10: 8, 1: 6})
     script_commands: int = 2000
     is_troubled: bool = True
@@ -106,7 +106,7 @@ def soak(
     """
     with NodeConnection(proxy.address) as first:
         first.call("SET", BIG_KEY, BIG_VALUE)
-    host = Host(scripts.common, STAY_PER_VISITOR * plan.visitors, random.Random(plan.seed))
+    host = Host(scripts.common, plan.stay_commands, random.Random(plan.seed))
     samples: list[Sample] = []
     with Trouble(cluster) as trouble:
         with Crowd(

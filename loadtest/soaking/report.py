@@ -132,7 +132,7 @@ def smallest_leak(verdict: Verdict, limits: Limits) -> str:
     visits = verdict.last.visits - verdict.warm.visits
     return (
         f"{limits.growth_bytes / commands:.2f} bytes a command, "
-        f"{limits.growth_bytes / visits:.0f} bytes a visit"
+        f"{limits.growth_bytes / visits:.1f} bytes a visit"
     )
 
 

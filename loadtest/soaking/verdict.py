@@ -24,14 +24,14 @@ class Limits:
     """What is still flat.
 
     Attributes:
-        growth_bytes: Of resident memory, from the end of the warm-up to the end. glibc gives
-            freed memory back in pieces of its own choice, so it is never exactly none.
+        growth_bytes: Of resident memory, from the end of the warm-up to the end. What is freed
+            comes back to the kernel only as whole pages, so it is never exactly none.
         node_connections: More in the last third than in the first: how many the proxy keeps for
             whoever may want them next depends on who came last.
         other_descriptors: The same; connections for health checks come and go with the nodes.
     """
 
-    growth_bytes: int = 4 << 20
+    growth_bytes: int = 2 << 20
     node_connections: int = 64
     other_descriptors: int = 4
 

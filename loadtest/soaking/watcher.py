@@ -15,6 +15,9 @@ from proxy.embedded import ProxyProcess, lease_ports
 from soaking.sample import Sample
 
 ADMIN_DEADLINE_S = 30.0
+# glibc's own defaults. Once set they stay; else each big value moves them up to 32 MiB, and memory
+# at rest goes up and down by several MiB, depending on what was freed last.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 # What each figure is the sum of.
 HELD = ("slotway_held_bytes",)
@@ -95,12 +98,12 @@ def total(accounts: Mapping[str, float], names: Sequence[str]) -> int:
 
 @contextmanager
 def watched_proxy(seeds: Sequence[Address]) -> Iterator[tuple[ProxyProcess, Watcher]]:
-    """Run a proxy with default settings and an admin port."""
+    """Run a proxy with default settings, an admin port, and glibc's thresholds fixed."""
     with lease_ports(1) as lease:
         (port,) = lease.ports
         settings = {"admin.enabled": "true", "admin.port": str(port)}
         with (
-            ProxyProcess(seeds, settings=settings) as proxy,
+            ProxyProcess(seeds, settings=settings, variables=ALLOCATOR) as proxy,
             closing(Watcher(proxy, port)) as watcher,
         ):
             yield proxy, watcher

@@ -40,6 +40,7 @@ class ProxyProcess:
         settings: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the proxy; nothing runs yet.
 
@@ -51,6 +52,7 @@ class ProxyProcess:
                 unless ``admin.enabled`` is among them.
             arguments: More arguments of ``serve``.
             tls: How to see whether it answers, if its port speaks TLS.
+            variables: Of its environment, besides ours and the settings.
         """
         self._seeds = tuple(seeds)
         self._port = port
@@ -58,6 +60,7 @@ class ProxyProcess:
         self._settings = {"admin.enabled": "false", **(settings or {})}
         self._arguments = tuple(arguments)
         self._tls = tls
+        self._variables = dict(variables or {})
         self._cleanup = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self.log = Path()
@@ -171,7 +174,7 @@ class ProxyProcess:
             ENV_PREFIX + key.upper().replace(".", "__"): value
             for key, value in self._settings.items()
         }
-        return {**inherited, **ours}
+        return {**inherited, **ours, **self._variables}
 
     def _answers(self) -> bool:
         assert self._process is not None

@@ -63,9 +63,9 @@ def soak_of(change: Change = lambda _number, rest: rest, rounds: int = 40) -> li
 
 
 def noisy(number: int, rest: Sample) -> Sample:
-    """Return a sample with the noise of an allocator: up to 2 MiB more, another each time."""
+    """Return a sample with the noise of an allocator: up to 1 MiB more, another each time."""
     return replace(
-        rest, resident_bytes=rest.resident_bytes + random.Random(number).randrange(2 << 20)
+        rest, resident_bytes=rest.resident_bytes + random.Random(number).randrange(1 << 20)
     )
 
 

@@ -71,5 +71,5 @@ def test_the_section_says_what_was_found_and_what_would_be(tmp_path: Path) -> No
     text = page.read_text()
     assert "old" not in text
     assert "- date: today\n- verdict: nothing grew\n" in text
-    assert "| least leak that would be found | 0.13 bytes a command, 13 bytes a visit |" in text
+    assert "| least leak that would be found | 0.07 bytes a command, 6.6 bytes a visit |" in text
     assert "](soak.svg)" in text

@@ -30,7 +30,7 @@ def test_what_grows_in_the_warm_up_does_not_count() -> None:
     assert judge(soak_of(warming), LIMITS).problems == ()
 
 
-@pytest.mark.parametrize("leak", [0.25, 1.0, 16.0])
+@pytest.mark.parametrize("leak", [0.1, 1.0, 16.0])
 def test_a_leak_of_a_fraction_of_a_byte_a_command_is_found(leak: float) -> None:
     verdict = judge(soak_of(leaking(leak)), LIMITS)
 
