@@ -50,6 +50,11 @@ class PrivateConnection:
         return self._is_lost
 
     @property
+    def bytes_in(self) -> int:
+        """How many bytes have come over it, in all its life."""
+        return self._pipeline.bytes_in
+
+    @property
     def on_push(self) -> Callable[[bytes], object] | None:
         """Takes push frames, inside a tick of the engine."""
         return self._pipeline.on_push

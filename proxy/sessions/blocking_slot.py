@@ -14,8 +14,10 @@ What is guaranteed:
   to the end it came from. BLMOVE has put it where the client wanted it, and XREADGROUP
   has noted it as pending: both stay.
 - An element is lost only with its server, as a standalone server loses one: it popped,
-  and died, or its connection did, before the reply was read. Nobody can tell this from
-  a server that died waiting, so the wait goes on.
+  and died, or its connection did, before the reply was read. If nothing of the reply had
+  come, nobody can tell this from a server that died waiting, which is what happens in
+  nearly all cases, so the wait goes on. If the reply had begun, the client hears that it is
+  lost, and nothing is popped a second time.
 
 Cost: a private connection and a trio task for each client that waits, and CLIENT ID in
 the same packet as the command.
@@ -39,6 +41,7 @@ from proxy.control.private import PrivateConnection
 from proxy.dataplane.hooks import Action
 from proxy.dataplane.lane import Lane
 from proxy.errors import BackendRefused, BackendUnavailable
+from proxy.resp import replies
 from proxy.resp import replies_blocking as say
 from proxy.sessions import blocking_words as words
 
@@ -101,15 +104,18 @@ class Held:
         """The connection's number at the server; empty until it is known."""
         self.has_arrived = False
         """The server reads what was sent."""
+        self.was_replying = False
+        """The connection was lost in the middle of the reply."""
         self.frame: bytes | None = None
         self._problem: BackendUnavailable | None = None
         self._is_over = trio.Event()
+        self._read_bytes = private.bytes_in
 
     def send(self, before: Sequence[tuple[Reader, tuple[bytes, ...]]]) -> None:
         """Send the command, behind others whose replies go to their readers."""
-        self.private.start(self._take_id, b"CLIENT", b"ID")
+        self.private.start(self._counted(self._take_id), b"CLIENT", b"ID")
         for take, args in before:
-            self.private.start(take, *args)
+            self.private.start(self._counted(take), *args)
         self.private.start(self._take, *self.args)
 
     @property
@@ -133,6 +139,16 @@ class Held:
         assert self.frame is not None
         return self.frame
 
+    def _counted(self, take: Reader) -> Reader:
+        """Have a reply counted as read before it is taken."""
+
+        def count(reply: bytes | BackendUnavailable) -> None:
+            if isinstance(reply, bytes):
+                self._read_bytes += len(reply)
+            take(reply)
+
+        return count
+
     def _take_id(self, reply: bytes | BackendUnavailable) -> None:
         self.has_arrived = True
         if isinstance(reply, bytes) and reply[:1] == b":":
@@ -141,6 +157,7 @@ class Held:
     def _take(self, reply: bytes | BackendUnavailable) -> None:
         if isinstance(reply, BackendUnavailable):
             self._problem = reply
+            self.was_replying = self.private.bytes_in > self._read_bytes
         else:
             self.frame = reply
         self._is_over.set()
@@ -229,6 +246,10 @@ class SlotWait:
                 try:
                     with self._room.holding(node.address):
                         frame = await held.reply()
+                except BackendUnavailable:
+                    if held.was_replying and self._name != b"xread":
+                        return replies.lost_write(str(node.address))
+                    raise
                 except trio.Cancelled:
                     self._room.let_go(stack.pop_all(), held)
                     raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
+from fake_node import Fate
 from queue_cluster import Queues
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
@@ -49,6 +50,23 @@ async def test_a_node_that_hangs_is_noticed_by_who_only_waits(
 
         await client.expect(popped(keys[0], b"x"))
         old.thaw()
+
+
+async def test_a_pop_whose_reply_breaks_off_is_not_sent_again(
+    cluster: FakeCluster, served: Served, keys: list[bytes]
+) -> None:
+    """The server has popped, so a second pop would be one too many."""
+    queues = Queues(cluster)
+    client = await served.connect()
+    await client.ask("BLPOP", keys[0], 0)
+    (blocked,) = await queues.wait_blocked()
+
+    await blocked.seen.connection.send(popped(keys[0], b"x" * 1000)[:500])
+    queues.end(blocked, Fate.CLOSE)
+
+    assert await client.read_reply() == replies.lost_write(str(blocked.seen.node.address))
+    assert queues.blocked == []
+    assert await client.call("PING") == b"+PONG\r\n"
 
 
 @pytest.mark.parametrize("words", ["BLPOP {0} 0", "XREAD BLOCK 0 STREAMS {0} {1} 0 0"])
