@@ -40,7 +40,11 @@ def text_of(seeds: str, text: str) -> str:
 
 
 @pytest.fixture
-def make_written(tmp_path: Path, cluster: FakeCluster) -> Callable[[str], Sources]:
+def make_written(
+    tmp_path: Path, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Sources]:
+    monkeypatch.setenv("SLOTWAY_ADMIN__PORT", "0")  # each proxy has one of its own
+
     def write(text: str) -> Sources:
         path = tmp_path / "proxy.toml"
         path.write_text(text_of(seeds_of(cluster), text), "utf-8")

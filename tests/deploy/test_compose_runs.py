@@ -20,7 +20,7 @@ from own_network import own_network
 from proxy.cluster.addresses import Address
 from proxy.embedded import EmbeddedError, NodeConnection, wait_for
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(70)]
 
 NODES = tuple(f"redis-{number}" for number in range(1, 7))
 DEADLINE_S = 40.0

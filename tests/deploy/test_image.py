@@ -26,7 +26,7 @@ from proxy.embedded.agreement import find_disagreement
 from proxy.embedded.formation import form_cluster
 from proxy.embedded.leash import Leash
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(220)]
 
 NODE_PORTS = (7000, 7001, 7002)
 NAMES = {"redis-1": "127.0.0.1", "redis-2": "127.0.0.1"}

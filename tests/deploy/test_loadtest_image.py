@@ -11,7 +11,7 @@ from container import Container, Plan
 
 from proxy.embedded import EmbeddedCluster, ProxyProcess, lease_ports
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(30)]
 
 NAME = "slotway-loadtest"
 RUN_LIMIT_S = 90.0

@@ -9,7 +9,7 @@ from injections.members import all_replaced
 from injections.slots import resharded
 from trial import Fault
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(60)]
 
 SHORT_ENGINE = "valkey"
 

@@ -9,32 +9,57 @@ one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
 
 import pytest
 
 from proxy.embedded import EmbeddedCluster, ProxyProcess, StandaloneServer
 
+Running = TypeVar("Running")
+
+
+class Shared:
+    """What files share: one of a kind for each engine, from its first use to the session's end.
+
+    As a fixture it would be torn down whenever pytest changes engines, which it does twice a
+    file when files run side by side.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._running: dict[tuple[str, str], object] = {}
+
+    def get(self, name: str, engine: str, made: AbstractContextManager[Running]) -> Running:
+        """Return what runs under this name for an engine; ``made`` is entered if nothing does."""
+        if (name, engine) not in self._running:
+            self._running[name, engine] = self._stack.enter_context(made)
+        return self._running[name, engine]  # type: ignore[return-value]
+
 
 @pytest.fixture(scope="session")
-def cluster(engine: str) -> Iterator[EmbeddedCluster]:
+def shared() -> Iterator[Shared]:
+    """What files share."""
+    with ExitStack() as stack:
+        yield Shared(stack)
+
+
+@pytest.fixture(scope="session")
+def cluster(engine: str, shared: Shared) -> EmbeddedCluster:
     """Three primaries and three replicas, shared: leave every node alive and every slot closed."""
-    with EmbeddedCluster(engine) as running:
-        yield running
+    return shared.get("cluster", engine, EmbeddedCluster(engine))
 
 
 @pytest.fixture(scope="session")
-def standalone(engine: str) -> Iterator[StandaloneServer]:
+def standalone(engine: str, shared: Shared) -> StandaloneServer:
     """One ordinary server of the same engine, shared."""
-    with StandaloneServer(engine) as running:
-        yield running
+    return shared.get("standalone", engine, StandaloneServer(engine))
 
 
 @pytest.fixture(scope="session")
-def proxy_process(cluster: EmbeddedCluster) -> Iterator[ProxyProcess]:
+def proxy_process(engine: str, shared: Shared, cluster: EmbeddedCluster) -> ProxyProcess:
     """A proxy with default settings in front of ``cluster``, shared."""
-    with ProxyProcess(cluster.addresses) as running:
-        yield running
+    return shared.get("proxy", engine, ProxyProcess(cluster.addresses))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from proxy.cluster.topology import Address
 from proxy.embedded import EmbeddedCluster, ProxyProcess, wait_for
 from proxy.resp.encode import encode_command
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(70)]
 
 QUEUES = ("a", "b", "c", "{t}d")  # on three nodes
 CONSUMERS, PRODUCERS, ITEMS = 8, 4, 20_000

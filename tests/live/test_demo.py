@@ -14,7 +14,7 @@ import pytest
 from proxy.embedded import lease_ports
 from proxy.embedded.ports import is_port_free
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(30)]
 
 TOUR_DEADLINE_S = 240
 END_DEADLINE_S = 20

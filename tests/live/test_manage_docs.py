@@ -14,7 +14,7 @@ from slotway_command import slotway
 from proxy.cli_cluster import app
 from proxy.embedded import StandaloneServer
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(55)]
 
 TEXT = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
 LINES = re.findall(r"^slotway cluster (.*)$", TEXT, re.M)

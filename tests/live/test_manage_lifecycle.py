@@ -22,7 +22,7 @@ from traffic import Plan, Traffic
 from proxy.embedded import ProxyProcess, RedisNode, engine_version
 from proxy.manage import ClusterManager
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(60)]
 
 KEYS = int(os.environ.get("SLOTWAY_LIFECYCLE_KEYS", "10000"))
 LIBRARY = "#!lua name=kept\nredis.register_function('kept', function() return 1 end)"

@@ -27,7 +27,6 @@ from proxy.manage import (
 pytestmark = pytest.mark.live
 
 CLASSIC = MoveOptions(method="classic")
-PLANS = [Plan(1), Plan(8), Plan(32, resp=3)]
 
 
 class Killed(BaseException):
@@ -70,23 +69,6 @@ def scene(shared_scene: Scene) -> Iterator[Scene]:
     shared_scene.assert_whole()
     yield shared_scene
     shared_scene.assert_whole()
-
-
-@pytest.mark.parametrize("method", ["classic", "auto"])
-def test_slots_move_under_traffic(scene: Scene, method: str) -> None:
-    first, second, _ = scene.names
-    options = MoveOptions(method=method)
-
-    with Traffic(scene.proxy.port, PLANS, name=method) as traffic:
-        traffic.wait_for_progress(50)
-        there = scene.manager.move(scene.manager.plan_reshard([first], second, 1500), options)
-        traffic.wait_for_progress(50)
-        back = scene.manager.move(scene.manager.plan_rebalance(), options)
-        traffic.wait_for_progress(50)
-
-    assert (there.slots, back.slots) == (1500, 1500)
-    assert traffic.wrong == []
-    assert traffic.errors == {}
 
 
 def test_the_plan_says_what_the_move_then_does(scene: Scene) -> None:

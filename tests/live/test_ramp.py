@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(20)]
 
 RAMP = Path(__file__).parents[2] / "loadtest" / "ramp.py"
 LIMIT_S = 90

@@ -16,7 +16,7 @@ from proxy.embedded import EmbeddedCluster, wait_for
 from proxy.resp.decode import ReplyReader
 from proxy.resp.encode import encode_command
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(35)]
 
 RESTARTS = 20
 PIPELINE = 40
