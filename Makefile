@@ -70,7 +70,7 @@ fuzz: $(VENV)/.built build/fuzz/.built ## new cases from hypothesis, then every 
 
 FUZZ_CASES   ?= 100000
 FUZZ_SEED    ?= 1
-FUZZ_TARGETS ?= requests replies keys clients nodes maps commands decoded lines written \
+FUZZ_TARGETS ?= requests replies keys clients nodes lanes proxies maps commands decoded lines written \
                 headers http settings papers advice handovers
 FUZZ_FLAGS   := -fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer -g -O1 -DCYTHON_USE_FREELISTS=0
 FUZZ_ENVIRONMENT := PYTHONPATH=. PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1

@@ -9,6 +9,7 @@ Cost: hiredis's; 1 us for a small reply (CPython 3.11, CI machine).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import hiredis
@@ -27,6 +28,7 @@ Value = (
 )
 """A decoded reply. An error is a value too; sets are lists, simple strings are bytes."""
 
+_INTEGER = re.compile(rb":([+-]?[0-9]{1,19})\r\n")
 # hiredis would say False for "no whole reply yet", and that is also RESP3's #f.
 _NOT_YET = object()
 
@@ -90,6 +92,30 @@ def is_error(frame: bytes) -> bool:
 def is_null(frame: bytes) -> bool:
     """Return whether a frame is one of the nulls: of a string, of an array, of RESP3."""
     return frame in (b"$-1\r\n", b"*-1\r\n", b"_\r\n")
+
+
+def integer_of(frame: bytes) -> int:
+    """Return the number that a frame is.
+
+    Raises:
+        BackendProtocolError: It is another type, or no number.
+    """
+    found = _INTEGER.fullmatch(frame)
+    if found is None:
+        raise BackendProtocolError(f"not an integer: {frame[:80]!r}")
+    return int(found[1])
+
+
+def bulk_of(frame: bytes) -> bytes:
+    """Return the bytes of a bulk string that is not null.
+
+    Raises:
+        BackendProtocolError: It is another type.
+    """
+    head, _, rest = frame.partition(b"\r\n")
+    if head[:1] != b"$" or not head[1:].isdigit():
+        raise BackendProtocolError(f"not a bulk string: {frame[:80]!r}")
+    return rest[:-2]
 
 
 def error_code(frame: bytes) -> bytes | None:

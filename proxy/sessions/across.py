@@ -23,6 +23,7 @@ import trio
 from proxy.control.lane_key import LaneKey, key_of
 from proxy.dataplane.lane import Lane
 from proxy.dataplane.tables import Command
+from proxy.errors import BackendProtocolError
 from proxy.resp import replies
 from proxy.resp import replies_across as say
 from proxy.resp.decode import error_code
@@ -144,6 +145,9 @@ class Across:
             with trio.move_on_after(self.timeout_s):
                 async with self._turns.of(work):
                     job.reply = await DO[manner_of(work.spec, work.keys)](work)
+        except BackendProtocolError as problem:
+            log.warning("a server's answer cannot be read", problem=str(problem))
+            job.reply = replies.internal_error()
         except Exception:  # a bug met by one client must not end all of them
             log.exception("bug in a command across slots", command=work.spec.name)
             job.reply = replies.internal_error()

@@ -28,12 +28,11 @@ import trio
 
 from proxy.cluster.slots import SLOT_COUNT, key_slot
 from proxy.dataplane.frames import split_array
-from proxy.resp.decode import is_error, is_null
+from proxy.resp.decode import bulk_of, integer_of, is_error, is_null
 from proxy.sessions.across_plan import replace_keys
 from proxy.sessions.across_work import (
     TEMPORARY_MS,
     Work,
-    bulk_of,
     first_error,
     gather,
     temporary_names,
@@ -178,7 +177,7 @@ async def _read(work: Work, name: bytes) -> Copy | bytes | None:
     if is_null(payload):
         return None
     # -1: for ever. 0: less than a millisecond, and 0 would be for ever.
-    ttl_ms = int(ttl[1:])
+    ttl_ms = integer_of(ttl)
     return Copy(bulk_of(payload), 0 if ttl_ms < 0 else max(ttl_ms, 1))
 
 
@@ -206,7 +205,7 @@ async def _sizes(work: Work, names: list[bytes]) -> dict[bytes, int] | bytes:
     if error is not None:
         return error
     return {
-        name: 0 if is_null(frame) else int(frame[1:])
+        name: 0 if is_null(frame) else integer_of(frame)
         for name, frame in zip(names, frames, strict=True)
     }
 

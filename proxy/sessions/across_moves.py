@@ -18,11 +18,11 @@ import random
 import trio
 
 from proxy.resp import replies_across as replies
-from proxy.resp.decode import is_error, is_null
+from proxy.resp.decode import bulk_of, integer_of, is_error, is_null
 from proxy.resp.encode import integer
 from proxy.sessions.across_copies import read_copies, run_script
 from proxy.sessions.across_plan import Key
-from proxy.sessions.across_work import Work, bulk_of, temporary_names
+from proxy.sessions.across_work import Work, temporary_names
 
 # How often a move begins again because somebody else was faster. Each time somebody
 # got something done, so this is not a number of failures. Chosen.
@@ -137,7 +137,7 @@ async def move_key(work: Work) -> bytes:
         found = await work.ask(source.slot, b"MEMORY", b"USAGE", source.name, is_write=False)
         if is_error(found):
             return found
-        size = 0 if is_null(found) else int(found[1:])
+        size = 0 if is_null(found) else integer_of(found)
         if size > work.limit_bytes:
             return work.too_big(size)
         async with work.budget.hold(size):

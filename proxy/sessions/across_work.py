@@ -131,12 +131,6 @@ def temporary_names(slot: int) -> Callable[[int], bytes]:
     return lambda number: b"{%b}%d" % (tag, number)
 
 
-def bulk_of(frame: bytes) -> bytes:
-    """Return the bytes of a bulk string's frame."""
-    head, _, rest = frame.partition(b"\r\n")
-    return rest[: int(head[1:])]
-
-
 def first_error(frames: Sequence[bytes]) -> bytes | None:
     """Return the first error among replies, or None."""
     return next((frame for frame in frames if is_error(frame)), None)

@@ -34,7 +34,7 @@ from proxy.dataplane.tables import Command
 from proxy.errors import BackendUnavailable
 from proxy.resp import replies
 from proxy.resp import replies_pubsub as say
-from proxy.resp.decode import decode
+from proxy.resp.decode import decode, integer_of
 from proxy.resp.encode import array, bulk, integer
 from proxy.sessions.context import REPLY_ON, REPLY_SKIP_NEXT
 from proxy.sessions.listening import Listening
@@ -282,7 +282,7 @@ async def _describe(front: Front, client: Client, command: Command, args: list[b
 
 
 def _number_of_patterns(hub: Hub, frame: bytes) -> bytes:
-    others = int(frame[1:]) - sum(len(link.patterns()) for link in hub.roads.links())
+    others = integer_of(frame) - sum(len(link.patterns()) for link in hub.roads.links())
     return integer(max(0, others) + len(hub.book.names(Kind.PATTERN)))
 
 

@@ -25,7 +25,7 @@ from proxy.dataplane.frames import split_array, split_frames
 from proxy.errors import BackendProtocolError
 from proxy.resp import replies
 from proxy.resp import replies_transactions as say
-from proxy.resp.decode import is_error
+from proxy.resp.decode import integer_of, is_error
 from proxy.resp.encode import array, encode_command, integer
 from proxy.sessions.transaction_queue import Entry
 from proxy.sessions.transaction_split import Part, merge_parts
@@ -243,5 +243,5 @@ class Answers:
         for place, (entry, parts) in enumerate(zip(self._entries, self._parts, strict=True)):
             frame = merge_parts(entry.spec, entry.parts, parts) if entry.parts else parts[0]
             if place in self._receivers and frame.startswith(b":"):
-                frame = integer(max(int(frame[1:]), self._receivers[place]))
+                frame = integer(max(integer_of(frame), self._receivers[place]))
             yield frame

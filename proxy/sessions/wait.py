@@ -44,7 +44,7 @@ from proxy.dataplane.frames import split_array
 from proxy.dataplane.tables import Command
 from proxy.errors import BackendUnavailable, LimitReached
 from proxy.resp import replies_blocking as say
-from proxy.resp.decode import decode
+from proxy.resp.decode import decode, integer_of
 from proxy.resp.encode import array, integer
 from proxy.sessions.arguments import parse_integer
 
@@ -187,7 +187,7 @@ class AckWait:
                 if frame[:1] == b"-":
                     self._fail(frame)
                     return
-                reached = [int(each[1:-2]) for each in split_array(frame) or ()]
+                reached = [integer_of(each) for each in split_array(frame) or ()]
                 if self._note(node, reached):
                     break
                 look_ms = min(2 * look_ms, LONGEST_LOOK_MS)

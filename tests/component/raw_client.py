@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 
 import trio
 from fake_node import PATIENCE_S
@@ -108,6 +109,19 @@ class RawClient:
             except BlockingIOError:
                 return False
         return bool(self._pending)
+
+    def take(self) -> bytes:
+        """Return everything that has come and was not read.
+
+        Raises:
+            ConnectionError: The connection was reset.
+        """
+        with suppress(BlockingIOError):
+            while data := self._plain.recv(65536):
+                self._pending += data
+        found = bytes(self._pending)
+        self._pending.clear()
+        return found
 
     async def finish_sending(self) -> None:
         """Close the sending side only, as ``nc`` does at the end of its input."""

@@ -174,3 +174,19 @@ async def test_a_push_over_the_limit_takes_nobodys_place(
         first, second = await client.read_replies(2)
         assert first in {b"$1\r\n1\r\n", b"_\r\n"}
         assert second == b":0\r\n"
+
+
+@pytest.mark.parametrize("answer", [b"%0\r\n", b"|1\r\n+a\r\n:1\r\n:5\r\n", b":x\r\n", b"+5\r\n"])
+async def test_a_number_that_is_none_is_the_nodes_fault(
+    cluster: FakeCluster, capfd: pytest.CaptureFixture[str], answer: bytes
+) -> None:
+    source, target = (cluster.key_of(node) for node in cluster.nodes[:2])
+    cluster.nodes[0].always(b"MEMORY", answer=answer)
+    async with serve(cluster, commands={"cross_slot": "all"}) as served:
+        client = await served.connect()
+
+        assert await client.call("RENAME", source, target) == replies.internal_error()
+
+    said = "".join(capfd.readouterr())
+    assert "answer cannot be read" in said
+    assert "bug" not in said

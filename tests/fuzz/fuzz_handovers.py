@@ -13,7 +13,7 @@ import os
 import socket
 
 import trio
-from fuzz_engine import Board
+from fuzz_board import Board
 from hostile_wire import NUMBERS, changed
 from lots import Lots
 

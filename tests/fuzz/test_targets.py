@@ -20,7 +20,6 @@ CORPUS = Path(__file__).parent / "corpus"
 # The same cases in every run, unless new ones are asked for, and then many more.
 LOOKS_FOR_NEW = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 FACTOR = 50 if LOOKS_FOR_NEW else 1
-HYPOTHESIS_CASES = 200
 
 
 def kept(name: str) -> list[bytes]:
@@ -40,7 +39,7 @@ def test_any_bytes_go_well(name: str) -> None:
     target = TARGETS[name]
 
     @settings(
-        max_examples=HYPOTHESIS_CASES * FACTOR,
+        max_examples=target.drawn * FACTOR,
         deadline=None,
         derandomize=not LOOKS_FOR_NEW,
         database=None,

@@ -6,7 +6,7 @@ import hiredis
 import pytest
 
 from proxy.errors import BackendProtocolError
-from proxy.resp.decode import ReplyReader, decode, error_code, error_text
+from proxy.resp.decode import ReplyReader, bulk_of, decode, error_code, error_text, integer_of
 
 VALUES = {
     "simple string": (b"+OK\r\n", b"OK"),
@@ -81,3 +81,26 @@ def test_what_is_not_exactly_one_reply_is_the_servers_fault(wire: bytes) -> None
 )
 def test_the_code_of_an_error_is_read_from_its_frame(frame: bytes, code: bytes | None) -> None:
     assert error_code(frame) == code
+
+
+def test_a_number_and_a_string_are_read_from_their_frames() -> None:
+    assert integer_of(b":-5\r\n") == -5
+    assert bulk_of(b"$5\r\na\r\nb\xff\r\n") == b"a\r\nb\xff"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b":\r\n", b":x\r\n", b"+5\r\n", b"$1\r\n5\r\n", b"_\r\n", b":" + b"9" * 5000 + b"\r\n",
+        b"|1\r\n+a\r\n:1\r\n:5\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_number_is_the_servers_fault(frame: bytes) -> None:
+    with pytest.raises(BackendProtocolError, match="not an integer"):
+        integer_of(frame)
+
+
+@pytest.mark.parametrize("frame", [b"$-1\r\n", b"+a\r\n", b":1\r\n", b"_\r\n", b"*0\r\n"])
+def test_what_is_no_string_is_the_servers_fault(frame: bytes) -> None:
+    with pytest.raises(BackendProtocolError, match="not a bulk string"):
+        bulk_of(frame)
