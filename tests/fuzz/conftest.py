@@ -4,6 +4,17 @@
 then runs each target with coverage (``run_fuzz.py``).
 """
 
+from collections.abc import Iterator
+
+import pytest
 from borrow import borrow
 
 borrow()
+
+from fuzz_proxies import end_proxy  # noqa: E402  it needs what is borrowed
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_lives_on() -> Iterator[None]:
+    yield
+    end_proxy()

@@ -70,7 +70,8 @@ def take_over(data: bytes) -> None:
     """Say everything that the older process says, with changes, and see what becomes of it."""
     before = len(os.listdir("/proc/self/fd"))
     trio.run(_take_over, Lots(data))
-    assert len(os.listdir("/proc/self/fd")) == before, "a descriptor is left over"
+    # Fewer, if something of an earlier test was collected meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= before, "a descriptor is left over"
 
 
 async def _take_over(lots: Lots) -> None:

@@ -1,7 +1,7 @@
 """Target: a whole proxy, clients in every state, and a node that says anything at any moment.
 
-Strategy: one proxy and its cluster live on, in a thread of their own, for as long as cases are
-tried; each case brings its own clients, which speak RESP2 or RESP3, subscribe, track, watch, queue,
+Strategy: one proxy and its cluster live on, as a guest that moves only while a case is tried;
+each case brings its own clients, which speak RESP2 or RESP3, subscribe, track, watch, queue,
 wait and leave. While its bytes last, the hostile node answers by lot, with attributes before and
 pushes behind; then it is honest again.
 
@@ -13,9 +13,9 @@ Cost: 10 ms a case; a start of the proxy takes as long as fifty.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import cache, partial
+from queue import SimpleQueue
 from typing import Any
 
 import structlog
@@ -24,6 +24,7 @@ import trio.testing
 from fake_node import Fate, Seen
 from hostile_wire import hostile_reply
 from lots import Lots
+from outcome import Outcome
 from raw_client import RawClient
 from scripted_cluster import FakeCluster
 from served import Served, serve, until
@@ -83,6 +84,16 @@ VALUES = [
     b"*1\r\n|1\r\n+a\r\n+b\r\n+c\r\n",
     b">0\r\n",
 ]
+SETTINGS: dict[str, Any] = {
+    "commands": {"cross_slot": "all", "transactions": "split"},
+    "cluster": {
+        "request_timeout_s": 0.3,
+        "connect_timeout_s": 1.0,
+        "health_interval_s": 0.2,
+        "silence_timeout_s": 0.2,
+    },
+    "reads": {"policy": "prefer_replica"},
+}
 QUIET_S = 0.002
 BUSY_S = 0.25
 ATTEMPT_S = 0.3
@@ -91,37 +102,51 @@ PATIENCE_S = 30.0
 
 
 class Stage:
-    """A proxy that runs in a thread for as long as the process does."""
+    """A proxy that lives as long as the process does, and moves only while a case is tried."""
 
     def __init__(self) -> None:
-        self._is_set = threading.Event()
-        self._token: trio.lowlevel.TrioToken
-        self._play: Play
-        threading.Thread(target=trio.run, args=(self._run,), daemon=True).start()
-        assert self._is_set.wait(PATIENCE_S)
+        self._due: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._outcomes: list[Outcome[None]] = []
+        self._cases, self._waiting = trio.open_memory_channel[Lots](1)
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._is_over = False
+        trio.lowlevel.start_guest_run(
+            self._live,
+            run_sync_soon_threadsafe=self._due.put,
+            done_callback=self._outcomes.append,
+        )
+        self._go_on(lambda: self._token is not None)
 
-    async def _run(self) -> None:
+    async def _live(self) -> None:
         # A pop that was given up is heard to its end, for a minute, and put back as long.
         blocking_pops.ATTEMPT_S = blocking.ATTEMPT_S = ATTEMPT_S
-        settings: dict[str, Any] = {
-            "commands": {"cross_slot": "all", "transactions": "split"},
-            "cluster": {
-                "request_timeout_s": 0.3, "connect_timeout_s": 1.0, "health_interval_s": 0.2,
-                "silence_timeout_s": 0.2,
-            },
-            "reads": {"policy": "prefer_replica"},
-        }  # fmt: skip
         cluster = FakeCluster()
         cluster.add_replica(cluster.nodes[0])
-        async with cluster.running(), serve(cluster, **settings) as served:
-            self._play = await Play.begin(cluster, served)
+        async with cluster.running(), serve(cluster, **SETTINGS) as served:
+            play = Play(cluster, served, await served.connect())
             self._token = trio.lowlevel.current_trio_token()
-            self._is_set.set()
-            await trio.sleep_forever()
+            async for lots in self._waiting:
+                await play.case(lots)
+                self._is_over = True
+
+    def _go_on(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            if self._outcomes:
+                self._outcomes[0].unwrap()
+            self._due.get(timeout=PATIENCE_S)()
 
     def run(self, lots: Lots) -> None:
-        """Try one case there."""
-        trio.from_thread.run(self._play.case, lots, trio_token=self._token)
+        """Try one case."""
+        assert self._token is not None
+        self._is_over = False
+        self._token.run_sync_soon(self._cases.send_nowait, lots)
+        self._go_on(lambda: self._is_over)
+
+    def close(self) -> None:
+        """End it."""
+        if self._token is not None and not self._outcomes:
+            self._token.run_sync_soon(self._cases.close)
+            self._go_on(lambda: bool(self._outcomes))
 
 
 class Play:
@@ -135,11 +160,6 @@ class Play:
         self.key, self.far = cluster.key_of(self.hostile), cluster.key_of(self.honest)
         self.number = 0
         self.bugs: list[object] = []
-
-    @classmethod
-    async def begin(cls, cluster: FakeCluster, served: Served) -> Play:
-        """Connect who is to be served whatever happens."""
-        return cls(cluster, served, await served.connect())
 
     async def case(self, lots: Lots) -> None:
         """Play one case to its end."""
@@ -259,6 +279,22 @@ def _stage() -> Stage:
     return Stage()
 
 
+def end_proxy() -> None:
+    """End the proxy of all cases, if there is one: while it lives, trio runs nothing else here."""
+    if _stage.cache_info().currsize:
+        stage = _stage()
+        _stage.cache_clear()
+        stage.close()
+
+
 def whole_proxy(data: bytes) -> None:
     """Play one case before the one proxy."""
-    _stage().run(Lots(data))
+    stage = _stage()
+    before = structlog.get_config()
+    try:
+        stage.run(Lots(data))
+    except BaseException:
+        _stage.cache_clear()  # it is not what it was
+        raise
+    finally:
+        structlog.configure(**before)
