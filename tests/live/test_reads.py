@@ -226,8 +226,11 @@ def test_a_breaker_opens_when_waiting_is_hopeless_and_closes_when_the_node_lives
         with pytest.raises(redis.RedisError) as refused:
             client.set(KEY, "y")
         refusals.append(str(refused.value))
+    with pytest.raises(redis.ResponseError, match="its breaker is open") as summed:
+        client.dbsize()
     primary.thaw()
     wait_for_event(watcher, b"breaker_closed", primary)
 
     assert str(primary.address) in refusals[-1]
+    assert str(primary.address) in str(summed.value)
     assert client.set(KEY, "z")
