@@ -24,15 +24,15 @@ from soaking.watcher import Watcher, watched_proxy
 pytestmark = pytest.mark.live
 
 PLAN = Plan(
-    commands=300_000,
+    commands=200_000,
     rounds=12,
     visitors=100,
-    stay_commands=4000,
+    stay_commands=3000,
     depths={100: 6, 10: 2, 1: 2},
     script_commands=1000,
     is_troubled=False,
 )
-LIMITS = Limits(growth_bytes=1 << 20)  # 4 bytes a command, or 150 bytes a visit
+LIMITS = Limits(growth_bytes=1 << 20)  # 7 bytes a command, or 0.2 KiB a visit
 # Less than listen.drain_s: a request that nobody answers would keep the proxy that long.
 END_DEADLINE_S = 5.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -73,3 +74,16 @@ def test_the_section_says_what_was_found_and_what_would_be(tmp_path: Path) -> No
     assert "- date: today\n- verdict: nothing grew\n" in text
     assert "| least leak that would be found | 0.07 bytes a command, 6.6 bytes a visit |" in text
     assert "](soak.svg)" in text
+
+
+def test_the_page_of_reliability_has_a_soak_that_was_passed() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    section = page[page.index(BEGIN) : page.index(END)]
+    samples = read_samples((RESULTS / "soak.csv").read_text())
+
+    assert "- verdict: nothing grew\n" in section
+    assert f"{samples[-1].commands:,}" in section
+    assert samples[-1].commands >= 50_000_000
+    assert judge(samples, Limits()).problems == ()
+    (picture,) = re.findall(r"!\[.*\]\((.*)\)", section)
+    assert (ROOT / "docs" / picture).resolve() == RESULTS / "soak.svg"
