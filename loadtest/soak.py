@@ -7,7 +7,8 @@ be, byte for byte, what a standalone server answers (``soaking``). After each ro
 proxy is looked at while it rests; failovers and moves of slots happen meanwhile.
 tests/live/test_soak.py is the same, and small.
 
-Cost: a quarter of an hour on two cores for the 50,000,000 commands that are its default.
+Cost: twenty minutes on two cores for the 50,000,000 commands that are its default; longer if they
+have other work.
 """
 
 import argparse
