@@ -60,20 +60,21 @@ versions: $(VENV)/.built        ## what depends on the servers' versions, on Red
 	    tests/live/test_manage_*.py tests/live/test_slots.py tests/live/test_migration.py \
 	    tests/live/test_failover.py tests/live/test_command_table.py
 
-fuzz: $(VENV)/.built build/fuzz/.built ## new cases from hypothesis, then every target with coverage; FUZZ_CASES=, FUZZ_TARGETS=, FUZZ_SEED=
+fuzz: $(VENV)/.built build/fuzz/.built ## new cases from hypothesis, then every target with coverage; FUZZ_CASES=, FUZZ_SECONDS=, FUZZ_TARGETS=, FUZZ_SEED=
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q -o faulthandler_timeout=0 tests/unit/dataplane tests/fuzz
 	mkdir -p build/fuzz/artifacts
 	cd build/fuzz && for target in $(FUZZ_TARGETS); do \
 	    LD_PRELOAD="$$($(abspath $(BIN))/python -c 'import atheris; print(atheris.path())')/asan_with_fuzzer.so" \
-	    $(FUZZ_ENVIRONMENT) $(abspath $(BIN))/python tests/fuzz/run_fuzz.py $$target --cases $(FUZZ_CASES) \
+	    $(FUZZ_ENVIRONMENT) $(abspath $(BIN))/python tests/fuzz/run_fuzz.py $$target --cases $(FUZZ_CASES) --seconds $(FUZZ_SECONDS) \
 	        --seed $(FUZZ_SEED) --corpus corpus --artifacts artifacts || exit 1; done
 
 FUZZ_CASES   ?= 100000
+FUZZ_SECONDS ?= 900
 FUZZ_SEED    ?= 1
 FUZZ_TARGETS ?= requests replies keys clients nodes lanes proxies maps commands decoded lines written \
                 headers http settings papers advice handovers
 FUZZ_FLAGS   := -fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer -g -O1 -DCYTHON_USE_FREELISTS=0
-FUZZ_ENVIRONMENT := PYTHONPATH=. PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
+FUZZ_ENVIRONMENT := PYTHONPATH=. SLOTWAY_TEST_PACE=10 PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 
 # clang's counters in the data plane's C, and ASan. It is a copy, for a test must not meet it.
 build/fuzz/.built: $(SOURCES) $(wildcard tests/fuzz/*.py tests/fuzz/corpus/*)

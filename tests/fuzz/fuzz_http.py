@@ -18,6 +18,7 @@ import trio.testing
 from admin_house import House
 from hostile_http import PREFACE, hostile_http
 from lots import Lots
+from pace import PACE
 
 from proxy.admin.server import serve
 from proxy.insight.views import ClientsView
@@ -26,7 +27,7 @@ from proxy.insight.views_answers import EventsView, Explanation
 HONEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 # The clock of a case jumps when nobody has anything to do, and is so much faster when somebody has:
 # for some milliseconds after each motion somebody always has (``_Haste``).
-RATE = 20.0
+RATE = 20.0 / PACE
 PATIENCE_S = 300
 ANSWER = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9] ")
 

@@ -25,6 +25,7 @@ from fake_node import Fate, Seen
 from hostile_wire import hostile_reply
 from lots import Lots
 from outcome import Outcome
+from pace import PACE
 from raw_client import RawClient
 from scripted_cluster import FakeCluster
 from served import Served, serve, until
@@ -98,7 +99,7 @@ QUIET_S = 0.002
 BUSY_S = 0.25
 ATTEMPT_S = 0.3
 # A case of milliseconds.
-PATIENCE_S = 30.0
+PATIENCE_S = 30.0 * PACE
 
 
 class Stage:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -56,7 +57,15 @@ def main() -> None:
     places = given.files
     if given.corpus and not places:
         places = [str(kept_inputs(given.target, given.corpus))]
-    atheris.Setup([sys.argv[0], *flags, *places], target.run, internal_libfuzzer=False)
+
+    def run(data: bytes) -> None:
+        try:
+            target.run(data)
+        except BaseException:
+            traceback.print_exc()  # atheris shows only the outermost of several
+            raise
+
+    atheris.Setup([sys.argv[0], *flags, *places], run, internal_libfuzzer=False)
     atheris.Fuzz()
 
 
