@@ -29,7 +29,7 @@ from proxy.embedded import (
 )
 from proxy.resp.encode import encode_command
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(55)]
 
 
 def give_users(node: RedisNode) -> None:

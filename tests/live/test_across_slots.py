@@ -22,7 +22,7 @@ from proxy.resp import replies
 from proxy.resp import replies_across as say
 from proxy.resp.encode import encode_command
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(60)]
 
 READS = """
     SUNION set+

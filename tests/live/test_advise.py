@@ -30,7 +30,7 @@ from proxy.embedded import EmbeddedCluster, ProxyProcess, StandaloneServer
 from proxy.embedded.waiting import wait_for
 from proxy.embedded.wire import NodeConnection
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(60)]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from proxy.embedded import EmbeddedCluster, ProxyProcess, RedisNode, wait_for
 from proxy.embedded.migration import close_slots, open_slots
 from proxy.resp.encode import array, bulk, encode_command
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(85)]
 
 FAULT_DEADLINE_S = 30.0
 SEEN_DEADLINE_S = 5.0

@@ -24,7 +24,7 @@ from proxy.manage import (
     save_moves,
 )
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(50)]
 
 CLASSIC = MoveOptions(method="classic")
 

@@ -26,7 +26,7 @@ from proxy.embedded.migration import close_slots, move_keys, open_slots
 from proxy.resp.decode import ReplyReader, Value
 from proxy.resp.encode import encode_command
 
-pytestmark = [pytest.mark.live, pytest.mark.takes(30)]
+pytestmark = [pytest.mark.live, pytest.mark.takes(45)]
 
 TIMEOUT_S = 30.0
 STAYING = [b"key:%d" % n for n in range(3000)]

@@ -20,7 +20,7 @@ from papers import Papers, for_redis_py, locked, to_clients
 
 from proxy.embedded import EmbeddedCluster, ProxyProcess, TlsFiles, lease_ports, wait_for
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(40)]
 
 MIB = 1024 * 1024
 

@@ -23,7 +23,7 @@ from proxy.config import Settings
 from proxy.embedded import EmbeddedCluster, NodeConnection, ProxyProcess, RedisNode, wait_for
 from proxy.embedded.migration import move_slots
 
-pytestmark = [pytest.mark.live, pytest.mark.takes(25)]
+pytestmark = [pytest.mark.live, pytest.mark.takes(60)]
 
 CHANGE_DEADLINE_S = 20.0
 
