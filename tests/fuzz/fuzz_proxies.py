@@ -88,10 +88,10 @@ VALUES = [
 SETTINGS: dict[str, Any] = {
     "commands": {"cross_slot": "all", "transactions": "split"},
     "cluster": {
-        "request_timeout_s": 0.3,
-        "connect_timeout_s": 1.0,
-        "health_interval_s": 0.2,
-        "silence_timeout_s": 0.2,
+        "request_timeout_s": 0.3 * PACE,
+        "connect_timeout_s": 1.0 * PACE,
+        "health_interval_s": 0.2 * PACE,
+        "silence_timeout_s": 0.2 * PACE,
     },
     "reads": {"policy": "prefer_replica"},
 }
