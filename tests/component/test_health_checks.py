@@ -72,7 +72,8 @@ async def test_a_health_check_whose_connection_has_ended_says_nothing_of_reachin
         await until(lambda: vitals_of(watched, node).misses)
         await until(lambda: not vitals_of(watched, node).misses_in_a_row)
 
-    assert not [line for line in lines if "reachable" in line["event"]]
+    # On a busy machine an attempt may be late, which is another problem.
+    assert not [line for line in lines if "closed the connection" in line.get("problem", "")]
 
 
 async def test_a_node_that_leaves_the_map_and_is_back_at_once_is_asked_on(
