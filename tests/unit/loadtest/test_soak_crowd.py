@@ -115,7 +115,7 @@ def test_a_round_ends_when_all_is_sent_and_answered(serve: Callable[[Answer], Se
     server.close()
 
     assert crowd.commands >= 20
-    assert crowd.visits > 3
+    assert crowd.visits >= 3
     assert len(server.heard) == crowd.commands
 
 
@@ -163,7 +163,7 @@ def test_visitors_come_and_go_as_they_like(
     crowd = run(serve(pong), visit, commands=1000)
 
     assert crowd.commands >= 1000
-    assert crowd.visits > 3
+    assert crowd.visits >= 3
 
 
 def too_much(line: bytes) -> bytes:
