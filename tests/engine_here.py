@@ -14,3 +14,8 @@ def engine_here(name: str) -> str:
     except EngineMissing as problem:
         pytest.skip(str(problem))
     return name
+
+
+# For what no server has a part in. As a mark and not as a fixture of the same name: session-wide
+# fixtures that were made for the one would be given to those who want the other.
+ON_ONE_ENGINE = pytest.mark.parametrize("engine", ["valkey"], indirect=True)

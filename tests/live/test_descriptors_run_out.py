@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from engine_here import ON_ONE_ENGINE
 
 from proxy.embedded import EmbeddedCluster, ProxyProcess, lease_ports, wait_for
 
-pytestmark = pytest.mark.live
+# No server sees any of this.
+pytestmark = [pytest.mark.live, ON_ONE_ENGINE]
 
 DEADLINE_S = 20.0
 OPEN_FILES = 300
@@ -31,12 +33,6 @@ import os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, int(sys.argv[1])))
 os.execv(sys.executable, [sys.executable, "-m", "proxy", "serve", *sys.argv[2:]])
 """
-
-
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """One is enough: no server sees any of this."""
-    return "valkey"
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 import redis
 from admin_client import DEADLINE_S, administered
+from engine_here import ON_ONE_ENGINE
 from guests import party
 from speakers import message
 
@@ -28,17 +29,12 @@ from proxy.cluster.addresses import Address
 from proxy.embedded import EmbeddedCluster, NodeConnection, ProxyProcess, wait_for
 from proxy.resp.encode import bulk, encode_command
 
-pytestmark = pytest.mark.live
+# The end is the proxy's own.
+pytestmark = [pytest.mark.live, ON_ONE_ENGINE, pytest.mark.usefixtures("engine")]
 
 QUICK_S = 3.0
 LONG_S = "15"
 IDLE = ("idle", "idle over TLS", "idle at the path", "in a handshake", "in half a request")
-
-
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """One is enough: the end is the proxy's own."""
-    return "valkey"
 
 
 def keys_beside(cluster: EmbeddedCluster, other: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from admin_client import DEADLINE_S, administered
+from engine_here import ON_ONE_ENGINE
 from papers import Papers, for_redis_py, to_clients
 from service_manager import told
 from successors import Line, line_of
@@ -19,13 +20,8 @@ from successors import Line, line_of
 from proxy.embedded import EmbeddedCluster, NodeConnection, wait_for
 from proxy.resp.encode import encode_command
 
-pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """One is enough: no server sees any of this."""
-    return "valkey"
+# No server sees any of this.
+pytestmark = [pytest.mark.live, ON_ONE_ENGINE]
 
 
 # ---- who goes along, and who does not ----------------------------------------------------------

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from engine_here import ON_ONE_ENGINE
 
 from proxy.embedded import ProxyProcess, StandaloneServer
 from proxy.embedded.leash import Leash
@@ -26,10 +27,6 @@ WHAT_ALL_MIXES_DO = {
     *("SUBSCRIBE", "PUBLISH", "message (from PUBLISH to delivery)", "pipeline of 100"),
     *("MSET", "MGET", "UNLINK", "MULTI EXEC of 4"),
 }
-
-
-# What is locust's and ours does not depend on the servers.
-on_one_engine = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 
 
 class Load:
@@ -75,7 +72,7 @@ def test_every_mix_runs_through_the_proxy_without_a_failure(
     assert all(count > 0 for count, _ in load.requests.values())
 
 
-@on_one_engine
+@ON_ONE_ENGINE
 def test_a_threshold_that_is_missed_ends_the_run_with_a_failure_and_its_name(
     proxy_process: ProxyProcess, tmp_path: Path
 ) -> None:
@@ -89,7 +86,7 @@ def test_a_threshold_that_is_missed_ends_the_run_with_a_failure_and_its_name(
     assert "--max-fail-ratio" not in load.printed
 
 
-@on_one_engine
+@ON_ONE_ENGINE
 def test_several_processes_follow_a_shape_and_report_each_second(
     proxy_process: ProxyProcess, tmp_path: Path
 ) -> None:
@@ -110,7 +107,7 @@ def test_several_processes_follow_a_shape_and_report_each_second(
     assert counted == load.requests["Aggregated"][0]
 
 
-@on_one_engine
+@ON_ONE_ENGINE
 def test_the_same_file_runs_against_a_standalone_server(
     standalone: StandaloneServer, tmp_path: Path
 ) -> None:

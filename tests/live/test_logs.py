@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 import redis
+from engine_here import ON_ONE_ENGINE
 
 from proxy.cluster.slots import key_slot
 from proxy.embedded import EmbeddedCluster, ProxyProcess
@@ -23,9 +24,6 @@ pytestmark = pytest.mark.live
 PATIENCE_S = 20.0
 LEFT_OUT_S = 10.0  # the log counts what it left out every 5 s
 BURST = 20
-
-# What these are about is the proxy's, whatever servers it stands before.
-one_engine = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 
 Line = dict[str, object]
 
@@ -176,7 +174,7 @@ def test_a_slot_that_moves_under_traffic_is_one_line(
     assert changed["covered_slots"] == 16384
 
 
-@one_engine
+@ON_ONE_ENGINE
 def test_a_storm_of_reconnects_is_a_few_lines_and_a_count(
     private_cluster: EmbeddedCluster, json_proxy: ProxyProcess, client: redis.Redis
 ) -> None:
@@ -200,7 +198,7 @@ def test_a_storm_of_reconnects_is_a_few_lines_and_a_count(
     assert len(lines) < 2 * (BURST + lasted_s)
 
 
-@one_engine
+@ON_ONE_ENGINE
 def test_a_storm_of_clients_that_are_cut_is_a_few_lines_and_a_count(
     cluster: EmbeddedCluster, make_proxy: Callable[..., ProxyProcess]
 ) -> None:
@@ -230,7 +228,7 @@ def test_a_storm_of_clients_that_are_cut_is_a_few_lines_and_a_count(
     assert "idle_timeout_s" in str(told[0]["reason"])
 
 
-@one_engine
+@ON_ONE_ENGINE
 def test_a_log_that_nobody_reads_delays_nobody_and_what_is_lost_is_told(
     cluster: EmbeddedCluster,
 ) -> None:
@@ -257,7 +255,7 @@ def test_a_log_that_nobody_reads_delays_nobody_and_what_is_lost_is_told(
     assert len(told) + lost["lines"] >= requests
 
 
-@one_engine
+@ON_ONE_ENGINE
 def test_a_cluster_that_goes_away_and_comes_back_is_told_once_each(
     private_cluster: EmbeddedCluster, json_proxy: ProxyProcess
 ) -> None:

@@ -10,23 +10,19 @@ from contextlib import contextmanager
 import pytest
 import redis
 from admin_client import DEADLINE_S, administered
+from engine_here import ON_ONE_ENGINE
 from successors import line_of
 
 from proxy.embedded import EmbeddedCluster, wait_for
 from proxy.resp.decode import ReplyReader
 from proxy.resp.encode import encode_command
 
-pytestmark = [pytest.mark.live, pytest.mark.takes(35)]
+# No server sees any of this.
+pytestmark = [pytest.mark.live, pytest.mark.takes(35), ON_ONE_ENGINE]
 
 RESTARTS = 20
 PIPELINE = 40
 PACE_S = 0.002  # between what each client sends: the successor needs the processor, too
-
-
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """One is enough: no server sees any of this."""
-    return "valkey"
 
 
 class Load(threading.Thread):

@@ -32,7 +32,7 @@ PLAN = Plan(
     script_commands=1000,
     is_troubled=False,
 )
-LIMITS = Limits(growth_bytes=1 << 20)  # 7 bytes a command, or 0.2 KiB a visit
+LIMITS = Limits(growth_bytes=3 << 19)  # 10 bytes a command, or 0.3 KiB a visit
 # Less than listen.drain_s: a request that nobody answers would keep the proxy that long.
 END_DEADLINE_S = 5.0
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
+from engine_here import ON_ONE_ENGINE
 from otlp_receiver import OtlpReceiver, as_dict
 
 from proxy.cluster.slots import key_slot
@@ -22,9 +23,6 @@ STOP_S = 6.0  # 2 s for the collector, and a busy machine
 INTERNAL, SERVER, CLIENT = 1, 2, 3  # SpanKind of the wire
 ERROR = 2
 EVERY_ONE = {"insight.sample_every": "1", "tracing.every": "1", "tracing.service_name": "orders"}
-
-# What these are about is the proxy's, whatever servers it stands before.
-one_engine = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 
 
 @pytest.fixture
@@ -152,7 +150,7 @@ def test_a_slot_that_moved_under_traffic_is_an_event_between_two_nodes(
     assert root.status.code != ERROR
 
 
-@one_engine
+@ON_ONE_ENGINE
 def test_what_waits_when_the_proxy_stops_is_still_sent(
     cluster: EmbeddedCluster, receiver: OtlpReceiver
 ) -> None:
@@ -166,7 +164,7 @@ def test_what_waits_when_the_proxy_stops_is_still_sent(
     assert len(receiver.named("SET")) == 300
 
 
-@one_engine
+@ON_ONE_ENGINE
 def test_a_collector_that_is_away_is_one_line_and_nothing_else(cluster: EmbeddedCluster) -> None:
     with (
         lease_ports(1) as leased,
@@ -191,7 +189,7 @@ def test_a_collector_that_is_away_is_one_line_and_nothing_else(cluster: Embedded
         assert time.monotonic() - began < STOP_S
 
 
-@one_engine
+@ON_ONE_ENGINE
 def test_a_collector_that_hangs_delays_neither_clients_nor_the_end(
     cluster: EmbeddedCluster,
 ) -> None:

@@ -13,20 +13,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import redis
+from engine_here import ON_ONE_ENGINE
 
 from proxy.embedded import EmbeddedCluster, wait_for
 
-pytestmark = pytest.mark.live
+# No server sees any of this.
+pytestmark = [pytest.mark.live, ON_ONE_ENGINE, pytest.mark.usefixtures("engine")]
 
 DEADLINE_S = 20.0
 
 Serve = Callable[..., "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """One is enough: no server sees any of this."""
-    return "valkey"
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ const opened = [];
 const open = (thing) => (opened.push(thing), thing);
 
 const queue = open(new Queue("paint", options));
-const events = open(new QueueEvents("paint", options));
+// From the beginning: its first XREAD may come after what it is to hear of, which "$" would miss.
+const heard = { ...options, lastEventId: "0-0" };
+const events = open(new QueueEvents("paint", heard));
 const attempts = {};
 
 async function work(job) {
@@ -67,7 +69,7 @@ run(
         order.push("whole");
         return Object.keys(await job.getChildrenValues()).length;
       }, options));
-      const wholeEvents = open(new QueueEvents("whole", options));
+      const wholeEvents = open(new QueueEvents("whole", heard));
       await wholeEvents.waitUntilReady();
       const flow = await flows.add({
         name: "whole",
