@@ -7,6 +7,7 @@ look for new ones (``make fuzz``).
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tell everybody which servers were named, also the programs that tests start."""
+    # A shell starts what it puts in the background (and nohup what it is given) deaf to these,
+    # and so would be every program that a test starts and ends by them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.option.loadscopereorder = False  # pytest-xdist's own order; see below
     if named := config.getoption("--server"):
         os.environ[SERVERS_VARIABLE] = os.pathsep.join(str(Path(path).absolute()) for path in named)
