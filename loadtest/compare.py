@@ -14,20 +14,19 @@ import platform
 import resource
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 from answers import IdleCrowd, WrongAnswer, fill_keyspace
 from backends import PRIMARIES, running_backends
 from contender import Contender, ContenderFailed
 from contenders import CONTENDERS
-from machine import machine_facts
+from ending import GONE_WRONG, exit_code_of
+from machine import machine_facts, raise_file_limit
 from measure import RunFailed, Sample, benchmark_command, resident_bytes, run_workload
 from report import Results, put_section, write_json, write_markdown, write_text
 from workloads import WORKLOADS, Workload
@@ -42,26 +41,26 @@ QUICK_ROUNDS = 2
 QUICK_REQUESTS = 8_000
 WARM_UP_REQUESTS = 4_000
 _SPARE_FILES = 300  # beside the idle clients: 50 busy ones, listeners, backends, logs
-_GONE_WRONG = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison; return 0 if every target held, 1 if not, 2 if it could not run."""
     options = parse_options(arguments)
-    signal.signal(signal.SIGTERM, _leave)
     if problems := find_problems(options):
         print(*problems, sep="\n", file=sys.stderr)
-        return _GONE_WRONG
+        return GONE_WRONG
+    failures = (ContenderFailed, EmbeddedError, OSError)
+    return exit_code_of(lambda: report(options), "The comparison", failures)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Measure, and write down what was found; return 0 if every target held, else 1."""
     raise_file_limit()
     results = Results(options.workloads, options.only, collect_facts(options))
     try:
         compare(options, results)
-    except (ContenderFailed, EmbeddedError, OSError) as error:
-        print(f"\nThe comparison cannot go on: {error}", file=sys.stderr)
-        return _GONE_WRONG
-    except KeyboardInterrupt:
-        print("\nInterrupted; every process is stopped.", file=sys.stderr)
-        return 128 + signal.SIGINT
+    finally:
+        show_progress("")
     print(write_text(results))
     if options.json is not None:
         options.json.write_text(write_json(results))
@@ -129,10 +128,6 @@ def _positive(text: str) -> int:
     return number
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + signal.SIGTERM)
-
-
 def find_problems(options: argparse.Namespace) -> list[str]:
     """Return what keeps the comparison from running, with the remedy."""
     problems = []
@@ -155,12 +150,6 @@ def find_problems(options: argparse.Namespace) -> list[str]:
             f"  (or leave the workload out: --workloads {others})"
         )
     return problems
-
-
-def raise_file_limit() -> None:
-    """Allow this process and its children as many open files as the hard limit does."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def collect_facts(options: argparse.Namespace) -> dict[str, str]:
@@ -209,7 +198,6 @@ def compare(options: argparse.Namespace, results: Results) -> None:
                 shift = (round_number + place) % len(contenders)
                 for contender in contenders[shift:] + contenders[:shift]:
                     measure(workload, contender, options, results)
-        show_progress("")
 
 
 def warm_up(workload: Workload, contender: Contender) -> None:

@@ -1,13 +1,10 @@
 """Run a comparison from the command line: its section for a page, or why there is none."""
 
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ending import exit_code_of
 from load.summary import put_between_markers
-
-_GONE_WRONG = 2
 
 
 def tell_comparison(
@@ -27,15 +24,12 @@ def tell_comparison(
     Returns:
         The exit code: 0, 2 if something could not be run, or that of Ctrl-C.
     """
-    try:
+
+    def run() -> int:
         section = make_section()
         if page is not None:
             put_between_markers(page, section, *markers)
-    except failures as error:
-        print(f"The comparison cannot go on: {error}", file=sys.stderr)
-        return _GONE_WRONG
-    except KeyboardInterrupt:
-        print("Interrupted; every process is stopped.", file=sys.stderr)
-        return 128 + signal.SIGINT
-    print(section)
-    return 0
+        print(section)
+        return 0
+
+    return exit_code_of(run, "The comparison", failures)

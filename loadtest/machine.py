@@ -1,8 +1,9 @@
-"""What a reader of figures must know of the machine they were measured on."""
+"""The machine: what a reader of figures must know of it, and what has to be asked of it."""
 
 import datetime
 import os
 import platform
+import resource
 import time
 from pathlib import Path
 
@@ -35,3 +36,9 @@ def busy_fraction() -> float:
     time.sleep(_BUSY_PROBE_S)
     after_all, after_idle = read()
     return 1 - (after_idle - before_idle) / max(1, after_all - before_all)
+
+
+def raise_file_limit() -> None:
+    """Allow this process and its children as many open files as the hard limit does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -17,7 +17,6 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -26,8 +25,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
+from ending import GONE_WRONG, exit_code_of
 from load.plot import draw_ramp
 from load.steps import Knee, Step, cores_between, find_knee, steps_of
 from load.summary import knee_sentence, put_between_markers, write_csv, write_markdown
@@ -47,7 +46,6 @@ SAMPLE_EVERY_S = 0.5
 END_LIMIT_S = 30.0
 STATISTICS = "_stats.csv"  # how locust names its file of each command's figures
 _NODE_TIMEOUT_MS = 15_000  # Redis's default: a node that waits for a busy CPU has not failed
-_GONE_WRONG = 2
 
 Cpu = Callable[[], int]
 """Nanoseconds of CPU a party has used so far."""
@@ -60,22 +58,19 @@ class LocustFailed(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the ramps; return 0, 1 if requests failed, or 2 if it could not run."""
     options = parse_options(arguments)
-    signal.signal(signal.SIGTERM, _leave)
-    ramps: dict[str, list[Step]] = {}
-    try:
-        facts = collect_facts(options)
-        options.reports.mkdir(parents=True, exist_ok=True)
-        for old in options.reports.glob(f"*{STATISTICS}"):
-            old.unlink()
-        ramps["slotway"] = ramp_of_proxy(options)
-        if options.baseline:
-            ramps["standalone server"] = ramp_of_standalone(options)
-    except (LocustFailed, EmbeddedError, OSError) as error:
-        print(f"The ramp cannot go on: {error}", file=sys.stderr)
-        return _GONE_WRONG
-    except KeyboardInterrupt:
-        print("Interrupted; every process is stopped.", file=sys.stderr)
-        return 128 + signal.SIGINT
+    failures = (LocustFailed, EmbeddedError, OSError)
+    return exit_code_of(lambda: report(options), "The ramp", failures)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Run the ramps, and write down what was found; return the exit code."""
+    facts = collect_facts(options)
+    options.reports.mkdir(parents=True, exist_ok=True)
+    for old in options.reports.glob(f"*{STATISTICS}"):
+        old.unlink()
+    ramps = {"slotway": ramp_of_proxy(options)}
+    if options.baseline:
+        ramps["standalone server"] = ramp_of_standalone(options)
     return write_report(options, facts, ramps)
 
 
@@ -98,10 +93,6 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--markdown", type=Path, metavar="FILE", help="put the results between FILE's markers"
     )
     return parser.parse_args(arguments)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + signal.SIGTERM)
 
 
 def collect_facts(options: argparse.Namespace) -> dict[str, str]:
@@ -231,7 +222,7 @@ def write_report(
     for name, steps in ramps.items():
         if (knee := find_knee(steps)) is None:
             print(f"{name}: the steps are too short to count", file=sys.stderr)
-            return _GONE_WRONG
+            return GONE_WRONG
         knees[name] = knee
         print(knee_sentence(name, knee).replace("**", ""))
     options.results.mkdir(parents=True, exist_ok=True)

@@ -14,15 +14,13 @@ have other work.
 import argparse
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
-from compare import raise_file_limit
+from ending import exit_code_of
 from load.summary import put_between_markers
-from machine import machine_facts
+from machine import machine_facts, raise_file_limit
 from soaking.course import Plan, learn_scripts, soak
 from soaking.guest import WrongAnswer
 from soaking.learning import NotRepeatable
@@ -39,25 +37,23 @@ RESULTS = HERE / "results"
 ROWS = 600  # of the CSV, some 50 kB
 PLAN = Plan()
 _NODE_TIMEOUT_MS = 15_000  # Redis's default: a node that waits for a busy CPU has not failed
-_GONE_WRONG = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak; return 0, 1 if it was not passed, or 2 if it could not run."""
     options = parse_options(arguments)
-    signal.signal(signal.SIGTERM, _leave)
+    failures = (EmbeddedError, NotRepeatable, OSError, ValueError)
+    return exit_code_of(lambda: report(options), "The soak", failures)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Soak, and write down what was found; return 0, or 1 if it was not passed."""
     try:
         facts = collect_facts(options)
         return write_report(options, facts, run(options))
     except WrongAnswer as problem:
         print(f"Wrong: {problem}", file=sys.stderr)
         return 1
-    except (EmbeddedError, NotRepeatable, OSError, ValueError) as problem:
-        print(f"The soak cannot go on: {problem}", file=sys.stderr)
-        return _GONE_WRONG
-    except KeyboardInterrupt:
-        print("Interrupted; every process is stopped.", file=sys.stderr)
-        return 128 + signal.SIGINT
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -78,10 +74,6 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--markdown", type=Path, metavar="FILE", help="put the results between FILE's markers"
     )
     return parser.parse_args(arguments)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + signal.SIGTERM)
 
 
 def collect_facts(options: argparse.Namespace) -> dict[str, str]:

@@ -103,7 +103,7 @@ def watched_proxy(seeds: Sequence[Address]) -> Iterator[tuple[ProxyProcess, Watc
         (port,) = lease.ports
         settings = {"admin.enabled": "true", "admin.port": str(port)}
         with (
-            ProxyProcess(seeds, settings=settings, variables=ALLOCATOR) as proxy,
+            ProxyProcess(seeds, settings=settings, environment=ALLOCATOR) as proxy,
             closing(Watcher(proxy, port)) as watcher,
         ):
             yield proxy, watcher

@@ -40,7 +40,7 @@ class ProxyProcess:
         settings: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
-        variables: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the proxy; nothing runs yet.
 
@@ -52,7 +52,7 @@ class ProxyProcess:
                 unless ``admin.enabled`` is among them.
             arguments: More arguments of ``serve``.
             tls: How to see whether it answers, if its port speaks TLS.
-            variables: Of its environment, besides ours and the settings.
+            environment: Variables that it has besides ours and the settings.
         """
         self._seeds = tuple(seeds)
         self._port = port
@@ -60,7 +60,7 @@ class ProxyProcess:
         self._settings = {"admin.enabled": "false", **(settings or {})}
         self._arguments = tuple(arguments)
         self._tls = tls
-        self._variables = dict(variables or {})
+        self._variables = dict(environment or {})
         self._cleanup = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self.log = Path()
