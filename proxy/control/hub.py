@@ -27,7 +27,7 @@ from proxy.cluster.addresses import Address
 from proxy.cluster.slots import key_slot
 from proxy.control.deadlines import Deadlines
 from proxy.control.hub_link import HubLink, Name, PublishDone
-from proxy.control.hub_moves import Moves
+from proxy.control.hub_moves import Moves, name_of
 from proxy.control.hub_roads import Account, HubRoads
 from proxy.control.slow_readers import SlowReaders
 from proxy.control.subscriptions import Book, Join, JoinDone, Kind, Topic, places
@@ -130,7 +130,7 @@ class Hub:
                 self._astray[topic] = trio.current_time() + TICK_S
                 continue
             self._astray.pop(topic, None)
-            name = Name(topic.kind, topic.name)
+            name = name_of(topic)
             missing, left = topic.aim(links, at_home)
             self._moves.leave_now(topic, missing)
             self._moves.leave(topic, left)
@@ -238,7 +238,7 @@ class Hub:
                 del self._by_slot[topic.slot]
             self._moves.leave_now(topic)
             for link in topic.held_at:
-                unwanted[link].append(Name(topic.kind, topic.name))
+                unwanted[link].append(name_of(topic))
         for link, names in unwanted.items():
             link.unsubscribe(names)
         if not self.book.topics:

@@ -39,7 +39,7 @@ class Moves:
         """Unsubscribe a topic where it was, now that it is live elsewhere."""
         if topic.is_wide:
             for link in links:
-                link.unsubscribe([_name(topic)])
+                link.unsubscribe([name_of(topic)])
         else:
             when = trio.current_time() + OVERLAP_S
             self._left[topic] = {**self._left.get(topic, {}), **dict.fromkeys(links, when)}
@@ -49,7 +49,7 @@ class Moves:
         left = self._left.get(topic, {})
         for link in [each for each in left if links is None or each in links]:
             del left[link]
-            link.unsubscribe([_name(topic)])
+            link.unsubscribe([name_of(topic)])
 
     def spoke(self, topic: _Topic) -> None:
         """Note that a topic has brought a message: it is remembered for a while."""
@@ -76,7 +76,7 @@ class Moves:
         for topic, left in list(self._left.items()):
             for link in [link for link, when in left.items() if when <= now]:
                 del left[link]
-                unwanted[link].append(_name(topic))
+                unwanted[link].append(name_of(topic))
             if not left:
                 del self._left[topic]
         for link, names in unwanted.items():
@@ -87,5 +87,6 @@ class Moves:
                 topic.end_overlap()
 
 
-def _name(topic: _Topic) -> Name:
+def name_of(topic: _Topic) -> Name:
+    """Return what the servers call a topic."""
     return Name(topic.kind, topic.name)

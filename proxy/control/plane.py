@@ -243,11 +243,11 @@ class ControlPlane:
         self, node: int, line: bytes, redirects: int, attempts: int
     ) -> tuple[Action, int, float]:
         """Return what to do with a piece that a node refused, and carry out the rest of it."""
-        asked = self._routes.address(node)
-        refusal = parse_refusal(line, asked) if asked is not None else None
         missing = self._breakers.blamed_for(line, self._watcher.topology)
         if missing is not None:
             return Action.SPARE, self._routes.number(missing), 0.0
+        asked = self._routes.address(node)
+        refusal = parse_refusal(line, asked) if asked is not None else None
         is_known = False
         if isinstance(refusal, Moved | Ask):
             address = self._address_map.reachable(refusal.address)

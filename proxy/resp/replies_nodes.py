@@ -17,12 +17,10 @@ def given_up(slot: int | None, node: str, silent_s: float | None, after_s: float
     sign of life all the while; with the first one its requests are sent again. Look at the
     node, and at the replicas that should have taken over.
     """
-    whose = b"" if slot is None else b", which has slot %d," % slot
-    since = b"ever" if silent_s is None else b"for %.0f s" % silent_s
+    whose = "" if slot is None else f", which has slot {slot},"
     return error(
-        b"CLUSTERDOWN %b%b has not answered %b and nobody took its place: its breaker is open "
-        b"(the setting cluster.breaker_after_s is %g); the command was not sent and did not run"
-        % (node.encode(), whose, since, after_s)
+        b"CLUSTERDOWN %b; the command was not sent and did not run"
+        % _hopeless(node + whose, silent_s, after_s)
     )
 
 
@@ -34,11 +32,9 @@ def cluster_given_up(node: str, silent_s: float | None, after_s: float) -> bytes
     node named here, further ones do not wait for its return either. The command was refused and
     did not run.
     """
-    since = b"ever" if silent_s is None else b"for %.0f s" % silent_s
     return error(
-        b"CLUSTERDOWN the cluster is down, %b has not answered %b and nobody took its place: its "
-        b"breaker is open (the setting cluster.breaker_after_s is %g); the command did not run"
-        % (node.encode(), since, after_s)
+        b"CLUSTERDOWN the cluster is down, %b; the command did not run"
+        % _hopeless(node, silent_s, after_s)
     )
 
 
@@ -53,3 +49,11 @@ def no_reader(slot: int, timeout_s: float) -> bytes:
         b"reads.users), none came within the setting %b; the command was not sent and did not run"
         % (slot, told(timeout_s))
     )
+
+
+def _hopeless(node: str, silent_s: float | None, after_s: float) -> bytes:
+    since = "ever" if silent_s is None else f"for {silent_s:.0f} s"
+    return (
+        f"{node} has not answered {since} and nobody took its place: its breaker is open "
+        f"(the setting cluster.breaker_after_s is {after_s:g})"
+    ).encode()

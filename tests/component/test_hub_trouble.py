@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 from broker import Broker, confirmation, listen, message, owner_of
-from fake_node import Fate
+from fake_node import FakeNode, Fate, Held
 from scripted_cluster import FakeCluster
 from served import Served, all_is_quiet, serve, until
 
@@ -95,18 +95,27 @@ async def test_a_frozen_node_is_left_when_another_takes_over(
     await until(lambda: broker.nodes_with(b"news") == [target])
 
 
+def give_away(cluster: FakeCluster, channel: bytes) -> tuple[FakeNode, FakeNode, Held]:
+    """Give a channel's slot to another node, which will be slow to take subscriptions there.
+
+    Returns:
+        The old owner, the new one, and its answer that waits.
+    """
+    slot = key_slot(channel)
+    source = cluster.owners[slot]
+    target = next(node for node in cluster.nodes if node is not source)
+    held = target.hold(b"SUBSCRIBE", channel)
+    target.prefer_newest()
+    cluster.give(slot, target)
+    return source, target, held
+
+
 async def test_a_planned_move_loses_no_message_and_doubles_none(
     clean: Served, cluster: FakeCluster, broker: Broker
 ) -> None:
     client = await clean.connect()
     await listen(client, b"news")
-    slot = key_slot(b"news")
-    source = cluster.owners[slot]
-    target = next(node for node in cluster.nodes if node is not source)
-    held = target.hold(b"SUBSCRIBE", b"news")
-    target.prefer_newest()
-
-    cluster.give(slot, target)
+    _, target, held = give_away(cluster, b"news")
     clean.proxy.watcher.suspect()
     await held.arrived()
     await broker.publish(b"news", b"1")
@@ -128,13 +137,7 @@ async def test_a_message_that_the_bus_brings_late_to_the_new_node_comes_once(
 ) -> None:
     client = await clean.connect()
     await listen(client, b"news")
-    slot = key_slot(b"news")
-    source = cluster.owners[slot]
-    target = next(node for node in cluster.nodes if node is not source)
-    held = target.hold(b"SUBSCRIBE", b"news")
-    target.prefer_newest()
-
-    cluster.give(slot, target)
+    source, target, held = give_away(cluster, b"news")
     if knows_of_the_move:
         clean.proxy.watcher.suspect()
         await held.arrived()
