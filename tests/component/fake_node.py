@@ -213,14 +213,13 @@ class FakeNode:
     # ---- its life ---------------------------------------------------------------
 
     async def start(self, nursery: trio.Nursery, *, receive_buffer_bytes: int = 0) -> None:
-        """Listen, on the port it had before if it had one."""
+        """Listen on its port."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if receive_buffer_bytes:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(100)
-        self.port = listener.getsockname()[1]
         self._listening = trio.CancelScope()
         nursery.start_soon(self._listen, trio.socket.from_stdlib_socket(listener), nursery)
 

@@ -17,6 +17,7 @@ import trio
 from fake_node import FakeNode, Fate, Seen
 
 from proxy.cluster.slots import SLOT_COUNT, key_slot
+from proxy.embedded.ports import lease_ports
 from proxy.resp.encode import array, bulk, error, integer, map_frame, null, simple
 
 COMMAND_REPLY = Path(__file__).parents[1] / "unit/commands/replies/valkey-9.1.2.resp2.gz"
@@ -64,13 +65,19 @@ class FakeCluster:
 
     @asynccontextmanager
     async def running(self, *, receive_buffer_bytes: int = 0) -> AsyncIterator[FakeCluster]:
-        """Have all nodes listen while the block lasts."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            for node in self.nodes:
-                await node.start(nursery, receive_buffer_bytes=receive_buffer_bytes)
-            yield self
-            nursery.cancel_scope.cancel()
+        """Have all nodes listen while the block lasts.
+
+        Their ports are leased: nobody else's node gets that of a crashed one, whose proxy
+        goes on knocking there.
+        """
+        with lease_ports(len(self.nodes)) as lease:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                for node, port in zip(self.nodes, lease.ports, strict=True):
+                    node.port = port
+                    await node.start(nursery, receive_buffer_bytes=receive_buffer_bytes)
+                yield self
+                nursery.cancel_scope.cancel()
 
     async def restart(self, node: FakeNode) -> None:
         """Have a crashed node listen again, at the same address."""

@@ -84,7 +84,8 @@ async def test_who_was_to_wait_over_there_goes_on_waiting_here(
     cluster: FakeCluster, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queues = Queues(cluster)
-    clients = [await served.connect() for _ in range(30)]
+    # More than the socket between both holds, so that nobody who waits is given before the end.
+    clients = [await served.connect() for _ in range(150)]
     for client in clients:
         assert await client.call("PING") == b"+PONG\r\n"
     waiting = await served.connect()

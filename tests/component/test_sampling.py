@@ -175,7 +175,7 @@ async def test_a_refusal_that_the_client_gets_was_sent_once(
     cluster: FakeCluster, served: Served, samples: list[Sample]
 ) -> None:
     node = cluster.nodes[0]
-    node.once(b"GET", answer=b"-MOVED 1 192.0.2.1:1\r\n")
+    node.once(b"GET", answer=b"-MOVED 1 127.0.0.1:1\r\n")
     node.always(b"GET", answer=b"-READONLY You can't write against a read only replica.\r\n")
     client = await served.connect()
 

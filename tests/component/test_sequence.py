@@ -312,7 +312,9 @@ async def test_nodes_that_disagree_for_ever_are_asked_with_growing_pauses_until_
 
         reply = await client.call("GET", key)
 
-    assert reply == replies.never_sent(key_slot(key), 0.4 * PACE)
+    # The deadline may come between two tries or while one is on its way.
+    possible = [replies.no_reply_to_read(str(node.address), 0.4 * PACE) for node in (one, other)]
+    assert reply in [replies.never_sent(key_slot(key), 0.4 * PACE), *possible]
     assert 6 <= len(one.seen(b"GET")) + len(other.seen(b"GET")) <= 30
 
 
