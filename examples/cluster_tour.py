@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from proxy.manage import ClusterManager, text_of
+from proxy.manage import ClusterManager, Move, text_of
 
 KEYS = [b"user:12345", b"product:67890", b"session:abcdef", b"order:999888"]
 TAGGED = [b"user:{123}:profile", b"user:{123}:preferences", b"user:{456}:profile"]
@@ -62,7 +62,7 @@ def tour(manager: ClusterManager) -> None:
     print("8. It is done, live, and undone")
     there = manager.move(plan)
     print(f"   {there.slots} slots moved in {there.seconds:.1f} s ({there.method})")
-    back = manager.move(manager.plan_rebalance())
+    back = manager.move([Move(move.target, move.source, move.slots) for move in plan.moves])
     print(f"   {back.slots} slots moved back in {back.seconds:.1f} s")
 
 

@@ -222,10 +222,12 @@ class EmbeddedCluster:
         Raises:
             EmbeddedError: A node refused or did not answer.
         """
+        primaries = self.primaries()
         bystanders = [
-            node for node in self.primaries() if node.is_running and node not in (source, target)
+            node for node in primaries if node.is_running and node not in (source, target)
         ]
-        return migration.move_slots(slots, source, target, bystanders, on_progress)
+        replicas = [node for node in self.nodes if node.is_running and node not in primaries]
+        return migration.move_slots(slots, source, target, bystanders, replicas, on_progress)
 
     def flush(self) -> None:
         """Delete every key."""

@@ -30,7 +30,8 @@ def move_slots(
     slots: Sequence[int],
     source: RedisNode,
     target: RedisNode,
-    bystanders: Sequence[RedisNode],
+    bystanders: Sequence[RedisNode] = (),
+    replicas: Sequence[RedisNode] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Move ``slots`` with their keys, a batch at a time.
@@ -40,6 +41,7 @@ def move_slots(
         source: A running primary.
         target: A running primary.
         bystanders: The other running primaries; they are told the new owner.
+        replicas: The running replicas; they cannot be told, and are waited for.
         on_progress: Called after each batch with the slots and keys moved so far.
 
     Returns:
@@ -53,7 +55,7 @@ def move_slots(
         batch = slots[start : start + SLOTS_AT_ONCE]
         open_slots(batch, source, target)
         keys_moved += move_keys(batch, source, target)
-        close_slots(batch, source, target, bystanders)
+        close_slots(batch, source, target, bystanders, replicas)
         if on_progress is not None:
             on_progress(start + len(batch), keys_moved)
     return keys_moved
@@ -100,11 +102,15 @@ def close_slots(
     source: RedisNode,
     target: RedisNode,
     bystanders: Sequence[RedisNode] = (),
+    replicas: Sequence[RedisNode] = (),
 ) -> None:
     """Give the slots to the target for good.
 
     The target hears it first, and takes a new epoch with it: if the source were
     first, it would send clients to a target that still sends them back.
+
+    A replica learns it from the target's gossip. If the source took a higher epoch
+    before that, with another slot, the replica would believe the source for ever.
     """
     target_id = target.call_text("CLUSTER", "MYID")
     told = (target, source, *bystanders)
@@ -113,7 +119,7 @@ def close_slots(
 
     def is_believed() -> bool:
         # Gossip that the source sent before it was told can undo it for a moment.
-        views = (view_of(node) for node in told)
+        views = (view_of(node) for node in (*told, *replicas) if node.is_running)
         owners = (view.owner(slot) for view in views for slot in slots)
         return all(owner is not None and owner.id == target_id.decode() for owner in owners)
 

@@ -194,10 +194,10 @@ def test_an_announced_address_is_translated(
         with Traffic(proxy.port, [Plan(8, slots=frozenset(slots)), Plan(32)]) as traffic:
             traffic.wait_for_progress()
             # Redirects name the announced address too.
-            move_slots(slots, source, target, bystanders=())
+            move_slots(slots, source, target)
             traffic.wait_for_progress()
             assert_arrived(many_faced, "127.0.0.1")
-            move_slots(slots, target, source, bystanders=())
+            move_slots(slots, target, source)
 
     assert traffic.wrong == []
     assert traffic.errors == {}
