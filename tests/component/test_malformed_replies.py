@@ -61,7 +61,7 @@ async def test_a_malformed_reply_closes_the_connection_and_a_read_is_sent_again(
 async def test_a_reply_that_spoils_those_behind_it_does_so_no_longer_than_the_timeout(
     cluster: FakeCluster, answer: bytes
 ) -> None:
-    async with serve(cluster, cluster={"request_timeout_s": 0.2}) as served:
+    async with serve(cluster, cluster={"request_timeout_s": 0.5}) as served:
         node = cluster.nodes[0]
         key = cluster.key_of(node)
         client = await served.connect()

@@ -22,6 +22,7 @@ REFUSALS = {
     "TRYAGAIN": b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
 }
 MEBIBYTE = 1 << 20
+HASTY_S = 0.5
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
@@ -143,8 +144,8 @@ async def test_a_slot_without_owner_is_waited_for(cluster: FakeCluster) -> None:
 
 @pytest.fixture
 async def hasty(cluster: FakeCluster) -> AsyncIterator[Served]:
-    """Return a proxy that gives up after a fifth of a second."""
-    async with serve(cluster, cluster={"request_timeout_s": 0.2}) as served:
+    """Return a proxy that gives up after half a second."""
+    async with serve(cluster, cluster={"request_timeout_s": HASTY_S}) as served:
         yield served
 
 
@@ -157,7 +158,7 @@ async def test_a_read_without_reply_is_given_up_and_its_late_reply_is_dropped(
     held = node.hold(b"GET", key)
     client, neighbour = await hasty.connect(), await hasty.connect()
 
-    assert await client.call("GET", key) == replies.no_reply_to_read(str(node.address), 0.2)
+    assert await client.call("GET", key) == replies.no_reply_to_read(str(node.address), HASTY_S)
     await neighbour.ask("GET", other)
     await client.ask("GET", other)
     await node.wait_for(b"GET", other, count=2)
@@ -177,7 +178,7 @@ async def test_a_write_without_reply_is_given_up_with_its_outcome_unknown(
     held = node.hold(b"SET")
     client = await hasty.connect()
 
-    assert await client.call("SET", key, 1) == replies.no_reply_to_write(str(node.address), 0.2)
+    assert await client.call("SET", key, 1) == replies.no_reply_to_write(str(node.address), HASTY_S)
     held.let_go()
 
     assert await client.call("GET", key) == b"$1\r\n1\r\n"
@@ -212,7 +213,7 @@ async def test_a_deadline_abandons_one_place_only(cluster: FakeCluster, hasty: S
         b"PING\r\n",
     )
 
-    late = replies.no_reply_to_read(str(slow.address), 0.2)
+    late = replies.no_reply_to_read(str(slow.address), HASTY_S)
     await client.expect(b"+OK\r\n", late, b"$1\r\n1\r\n", b"+PONG\r\n")
     held.let_go()
     assert await client.call("SET", key, 2) == b"+OK\r\n"
@@ -229,7 +230,7 @@ async def test_requests_that_expire_together_are_given_up_together(
 
     await client.send((encode_command("GET", key) + b"PING\r\n") * 50)
 
-    late = replies.no_reply_to_read(str(node.address), 0.2)
+    late = replies.no_reply_to_read(str(node.address), HASTY_S)
     await client.expect((late + b"+PONG\r\n") * 50)
     assert trio.current_time() - began < 1.0
     node.thaw()
@@ -243,7 +244,7 @@ async def test_an_expired_request_that_was_never_sent_is_never_sent_later(
     await node.crash()
     client = await hasty.connect()
 
-    assert await client.call("SET", key, 1) == replies.never_sent(key_slot(key), 0.2)
+    assert await client.call("SET", key, 1) == replies.never_sent(key_slot(key), HASTY_S)
     await cluster.restart(node)
     assert await client.call("SET", other, 2) == b"+OK\r\n"
 
@@ -290,7 +291,7 @@ async def test_a_held_request_is_given_up_at_its_deadline(
 
     await client.send(encode_command("SET", key, 1), encode_command("GET", other))
 
-    await client.expect(replies.never_sent(key_slot(key), 0.2), b"$-1\r\n")
+    await client.expect(replies.never_sent(key_slot(key), HASTY_S), b"$-1\r\n")
 
 
 async def test_an_expired_call_of_the_proxy_itself_is_never_sent_later(

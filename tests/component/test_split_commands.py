@@ -166,7 +166,7 @@ async def test_an_expired_part_fails_the_command_and_its_late_reply_is_dropped(
     keys = key_of_each(cluster)
     node = cluster.nodes[2]
     held = node.hold(b"MSET")
-    async with serve(cluster, cluster={"request_timeout_s": 0.2}) as served:
+    async with serve(cluster, cluster={"request_timeout_s": 0.5}) as served:
         client = await served.connect()
 
         reply = await client.call("MSET", *[word for key in keys for word in (key, key)])
@@ -176,7 +176,7 @@ async def test_an_expired_part_fails_the_command_and_its_late_reply_is_dropped(
             b"mset",
             failed=1,
             parts=3,
-            first_error=replies.no_reply_to_write(str(node.address), 0.2),
+            first_error=replies.no_reply_to_write(str(node.address), 0.5),
             is_write=True,
         )
         await client.ask("MGET", *keys)
