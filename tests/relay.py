@@ -74,17 +74,17 @@ async def serve(gate: Gate, listener: trio.SocketListener, node: int) -> None:
     """Connect every client of one port with its node."""
 
     async def serve_one(client: trio.SocketStream) -> None:
-        gate.streams.add(client)
-        try:
-            async with client:
+        async with client:
+            gate.streams.add(client)
+            try:
                 if gate.is_refusing:
                     await say_readonly(client)
                 else:
                     await connect(client)
-        except OSError:
-            return  # the node is down: the client's connection ends
-        finally:
-            gate.streams.discard(client)
+            except OSError:
+                return  # the node is down: the client's connection ends
+            finally:
+                gate.streams.discard(client)  # before it is closed: who resets finds it open
 
     async def connect(client: trio.SocketStream) -> None:
         server = await trio.open_tcp_stream("127.0.0.1", node)

@@ -35,7 +35,8 @@ FAULTS: dict[str, tuple[Callable[[Relay], Injection], frozenset[str], bool]] = {
     "resets between proxy and node": (reset_again_and_again, LOST, False),
     "a delay of 50 ms each way": (lambda relay: delayed(relay, 0.05), HARMLESS, False),
     "every byte by itself": (split_into_bytes, HARMLESS, False),
-    "READONLY": (demoted, LOST, True),
+    # A refused request that a later one of its client has overtaken gets the node's own words.
+    "READONLY": (demoted, LOST | {"READONLY"}, True),
     "a partition between proxy and node": (parted, LOST, True),
 }
 
