@@ -53,7 +53,7 @@ def move_slots(
     keys_moved = 0
     for start in range(0, len(slots), SLOTS_AT_ONCE):
         batch = slots[start : start + SLOTS_AT_ONCE]
-        open_slots(batch, source, target)
+        open_slots(batch, source, target, bystanders)
         keys_moved += move_keys(batch, source, target)
         close_slots(batch, source, target, bystanders, replicas)
         if on_progress is not None:
@@ -61,12 +61,17 @@ def move_slots(
     return keys_moved
 
 
-def open_slots(slots: Sequence[int], source: RedisNode, target: RedisNode) -> None:
+def open_slots(
+    slots: Sequence[int],
+    source: RedisNode,
+    target: RedisNode,
+    bystanders: Sequence[RedisNode] = (),
+) -> None:
     """Mark the slots as importing on the target, then as migrating on the source.
 
     In this order, or the source would send clients to a target that refuses them.
     """
-    _wait_for_epoch_of(source, target)
+    _wait_until_epochs_are_settled(source, target, bystanders)
     _set_slots(target, slots, "IMPORTING", source.call_text("CLUSTER", "MYID"))
     _set_slots(source, slots, "MIGRATING", target.call_text("CLUSTER", "MYID"))
 
@@ -126,20 +131,24 @@ def close_slots(
     wait_for(is_believed, GOSSIP_DEADLINE_S, f"all to see the slots at {target.address}")
 
 
-def _wait_for_epoch_of(source: RedisNode, target: RedisNode) -> None:
+def _wait_until_epochs_are_settled(
+    source: RedisNode, target: RedisNode, bystanders: Sequence[RedisNode]
+) -> None:
     """Wait until the epoch that the target will claim the slots with is above the source's.
 
     The target takes the highest epoch it has heard of plus one. If the source took
     a new one a moment ago, with another slot, that may be the source's own; then
-    a node that is not told (a replica) believes the source for ever.
+    a node that is not told (a replica) believes the source for ever. Likewise if the source
+    shares its epoch with another primary: it takes a higher one when it hears of that.
     """
 
-    def is_known() -> bool:
-        ours, theirs = _epochs(target), _epochs(source)
-        known = ours["cluster_current_epoch"] >= theirs["cluster_my_epoch"]
-        return known and ours["cluster_my_epoch"] != theirs["cluster_my_epoch"]
+    def are_settled() -> bool:
+        epochs = [_epochs(node) for node in (target, source, *bystanders)]
+        taken = [each["cluster_my_epoch"] for each in epochs]
+        return epochs[0]["cluster_current_epoch"] >= max(taken) and len(set(taken)) == len(taken)
 
-    wait_for(is_known, GOSSIP_DEADLINE_S, f"{target.address} to know the epoch of {source.address}")
+    what = f"{target.address} to know all epochs, each of one primary"
+    wait_for(are_settled, GOSSIP_DEADLINE_S, what)
 
 
 def _epochs(node: RedisNode) -> dict[str, int]:

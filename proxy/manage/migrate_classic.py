@@ -2,9 +2,10 @@
 
 Strategy: a batch of slots is open at a time. The target hears of its new slots first, and
 takes an epoch of its own with them; then the source, then all other primaries, since a
-node that is not told has to hear it by gossip. Before that, the target must know the
-source's epoch: it claims with the highest that it has heard of plus one, and
-that may otherwise be the source's own (Redis 7.0), whom others then believe for ever.
+node that is not told has to hear it by gossip. Before that, the epochs must be settled: the
+target claims with the highest that it has heard of plus one, and that may otherwise be the
+source's own (Redis 7.0), whom others then believe for ever. Where they believe it all the
+same, the target claims anew, with a higher one.
 
 Cost: some waits for each batch; 1000 empty slots take 0.5 s with Redis 7.0 and 2 s with Valkey
 8 or later, where each SETSLOT waits for the replicas (2 cores, loopback).
@@ -17,13 +18,14 @@ from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
 from proxy.cluster.topology import parse_cluster_nodes
-from proxy.manage.errors import NodeRefused
+from proxy.manage.errors import NodeRefused, NotInTime
 from proxy.manage.links import Links
 from proxy.manage.migrate_keys import KeyMover, Tally
 from proxy.manage.patience import wait_until_none
 from proxy.manage.report import parse_pairs
 
 GOSSIP_DEADLINE_S = 30.0
+CLAIM_S = 5.0  # chosen: gossip goes round once a second, and would have settled it
 # What a replica answers to SETSLOT, and Valkey from 8 to one that still waited for replicas when
 # its primary became one itself.
 _NO_PRIMARY = ("only with masters", "instance state changed")
@@ -70,7 +72,7 @@ class ClassicMigration:
         """
         road = self._road
         on_step("open")
-        wait_until_none(self._unknown_epoch, GOSSIP_DEADLINE_S)
+        wait_until_none(self._unsettled_epoch, GOSSIP_DEADLINE_S)
         # In this order, or the source would send clients to a target that refuses them.
         self._set(road.target, slots, "IMPORTING", road.source_id)
         on_step("mark")
@@ -80,11 +82,21 @@ class ClassicMigration:
         on_step("close")
         self._set(road.target, slots, "NODE", road.target_id)
         on_step("tell")
-        self._release(slots)
-        for bystander in road.bystanders:
-            self._tell(bystander, slots)
+        self._tell_others(slots)
         on_step("agree")
-        wait_until_none(lambda: self._unbeliever(slots), GOSSIP_DEADLINE_S)
+        try:
+            wait_until_none(lambda: self._unbeliever(slots), CLAIM_S)
+        except NotInTime:
+            on_step("claim anew")
+            self._set(road.target, slots, "NODE", road.target_id)
+            self._links[road.target].call("CLUSTER", "BUMPEPOCH")
+            self._tell_others(slots)
+            wait_until_none(lambda: self._unbeliever(slots), GOSSIP_DEADLINE_S)
+
+    def _tell_others(self, slots: Sequence[int]) -> None:
+        self._release(slots)
+        for bystander in self._road.bystanders:
+            self._tell(bystander, slots)
 
     def _release(self, slots: Sequence[int]) -> None:
         """Tell the source; a script may have written a key there after the last one had left."""
@@ -112,15 +124,23 @@ class ClassicMigration:
         lanes = LANES if self._road.setslot_waits else 1
         set_slots(self._links, address, slots, state, node_id, lanes=lanes)
 
-    def _unknown_epoch(self) -> str | None:
-        ours = self._epochs(self._road.target)
-        theirs = self._epochs(self._road.source)
-        if (
-            ours["cluster_current_epoch"] >= theirs["cluster_my_epoch"]
-            and ours["cluster_my_epoch"] != theirs["cluster_my_epoch"]
-        ):
-            return None
-        return f"{self._road.target} does not know the epoch of {self._road.source}"
+    def _unsettled_epoch(self) -> str | None:
+        """Of two primaries with one epoch, one takes a higher as soon as it hears of the other.
+
+        If that is the source, after the target has claimed its slots, the claim is void.
+        """
+        road = self._road
+        epochs = {each: self._epochs(each) for each in (road.target, road.source, *road.bystanders)}
+        known = epochs[road.target]["cluster_current_epoch"]
+        whose: dict[int, Address] = {}
+        for address, told in epochs.items():
+            epoch = told["cluster_my_epoch"]
+            if epoch > known:
+                return f"{road.target} does not know the epoch of {address}"
+            if epoch in whose:
+                return f"{whose[epoch]} and {address} have the same epoch, {epoch}"
+            whose[epoch] = address
+        return None
 
     def _epochs(self, address: Address) -> dict[str, int]:
         facts = parse_pairs(self._links[address].call("CLUSTER", "INFO"))

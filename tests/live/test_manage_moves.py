@@ -11,7 +11,7 @@ from stored_types import StoredTypes
 from traffic import Plan, Traffic
 
 from proxy.cluster.slots import key_slot
-from proxy.embedded import EmbeddedCluster, ProxyProcess, engine_version
+from proxy.embedded import EmbeddedCluster, ProxyProcess, engine_version, wait_for
 from proxy.manage import (
     CannotPlan,
     ClusterManager,
@@ -21,6 +21,7 @@ from proxy.manage import (
     Progress,
     Stop,
     load_moves,
+    migrate_classic,
     save_moves,
 )
 
@@ -120,6 +121,54 @@ def test_a_kill_at_any_step_is_survived(scene: Scene, step: str, end: str) -> No
     assert traffic.errors == {}
     scene.assert_whole()
     scene.manager.move(scene.manager.plan_rebalance())
+
+
+def test_no_slot_is_claimed_while_two_primaries_have_one_epoch(scene: Scene) -> None:
+    """The source could take a higher one after the claim, and be believed again."""
+    first, second, third = nodes = scene.cluster.primaries()
+    seen: list[set[bytes]] = []
+
+    def epochs(which: bytes) -> set[bytes]:
+        infos = [node.call_text("CLUSTER", "INFO") for node in nodes]
+        return {info.partition(b"cluster_%b_epoch:" % which)[2].split()[0] for info in infos}
+
+    def look(stand: Progress) -> None:
+        if stand.step == "close":
+            seen.append(epochs(b"my"))
+
+    for source, target in ((first, second), (second, first)):
+        plan = scene.manager.plan_reshard([str(source.address)], str(target.address), 10)
+        target.call("CLUSTER", "BUMPEPOCH")  # who has the highest already would stay
+        wait_for(lambda: len(epochs(b"current")) == 1, 10.0, "all to know it")
+        # Each takes the highest that it knows of plus one; they hear of each other later.
+        third.call("CLUSTER", "BUMPEPOCH")
+        source.call("CLUSTER", "BUMPEPOCH")
+        scene.manager.move(plan, CLASSIC, look)
+
+    assert [len(each) for each in seen] == [3, 3]
+
+
+def test_a_target_that_is_told_otherwise_claims_its_slots_anew(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate_classic, "CLAIM_S", 0.3)
+    first, second, _ = scene.cluster.primaries()
+    mine = scene.cluster.slots_of(first)
+    # Of one with keys the servers themselves would refuse to be told so.
+    slots = tuple(slot for slot in mine if not first.call("CLUSTER", "COUNTKEYSINSLOT", slot))[:10]
+    ids = [node.call_text("CLUSTER", "MYID").decode() for node in (first, second)]
+    steps: list[str] = []
+
+    def contradict(stand: Progress) -> None:
+        steps.append(stand.step)
+        if stand.step == "agree":
+            second.call("CLUSTER", "SETSLOT", slots[0], "NODE", ids[0])
+
+    scene.manager.move([Move(ids[0], ids[1], slots)], CLASSIC, contradict)
+
+    assert "claim anew" in steps
+    assert set(slots) <= set(scene.cluster.slots_of(second))
+    scene.manager.move([Move(ids[1], ids[0], slots)], CLASSIC)
 
 
 def test_a_stop_leaves_no_slot_open_and_the_plan_goes_on(scene: Scene, tmp_path) -> None:
