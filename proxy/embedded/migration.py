@@ -124,7 +124,8 @@ def close_slots(
 
     def is_believed() -> bool:
         # Gossip that the source sent before it was told can undo it for a moment.
-        views = (view_of(node) for node in (*told, *replicas) if node.is_running)
+        alive = [node for node in replicas if node.is_running]
+        views = (view_of(node) for node in (*told, *alive))
         owners = (view.owner(slot) for view in views for slot in slots)
         return all(owner is not None and owner.id == target_id.decode() for owner in owners)
 
