@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 RECIPE = 1  # of the stand-in; another one needs another cache
 CACHE = Path(tempfile.gettempdir()) / f"slotway-images-{os.getuid()}-{RECIPE}"
 PROGRAMS = ("buildah", "debootstrap", "unshare", "nsenter", "ip")
-# Images that builds of earlier sources have left, above which all of them are thrown away.
+# Images, with those that builds of earlier sources have left, above which the nameless go.
 KEPT_IMAGES = 60
 # What the image's makers leave out of "slim", too.
 NOT_SLIM = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man")
@@ -64,7 +64,8 @@ def build(arguments: Sequence[str]) -> None:
     with _alone(), tempfile.TemporaryDirectory() as directory:
         in_use = buildah("containers", "--quiet")
         if len(buildah("images", "-aq").split()) > KEPT_IMAGES and not in_use:
-            buildah("rmi", "--all", "--force")
+            # What has a name stays: another worker may be about to make a container of it.
+            buildah("rmi", "--prune")
         for base in _bases():
             _provide(base)
         buildah(
