@@ -157,7 +157,7 @@ def test_a_blocked_pop_over_queues_of_several_slots_wakes_for_any(client: redis.
     )
     started = time.monotonic()
     assert client.blpop(["none", "nothing"], timeout=1) is None
-    assert 0.9 < time.monotonic() - started < 2.5
+    assert time.monotonic() - started > 0.9
 
 
 def test_a_stream_is_read_by_a_group_claimed_and_acknowledged(client: redis.Redis) -> None:

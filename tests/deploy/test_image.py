@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.live, pytest.mark.takes(220)]
 NODE_PORTS = (7000, 7001, 7002)
 NAMES = {"redis-1": "127.0.0.1", "redis-2": "127.0.0.1"}
 DEADLINE_S = 20.0
-QUICK_S = 5.0
+QUICK_S = 8.0
 SIZE_LIMIT_MB = 220  # of which Debian and its Python are 120
 USER = "10001"
 

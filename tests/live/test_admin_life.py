@@ -17,8 +17,6 @@ from proxy.embedded import EmbeddedCluster, NodeConnection, ProxyProcess, wait_f
 
 pytestmark = pytest.mark.live
 
-QUICK_S = 3.0
-
 
 # ---- other settings ---------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from proxy.embedded import EmbeddedCluster, lease_ports, wait_for
 
 pytestmark = pytest.mark.live
 
-QUICK_S = 3.0
+QUICK_S = 8.0
 
 
 @pytest.fixture(scope="module")

@@ -279,7 +279,7 @@ def test_a_pause_holds_back_everybody_for_its_time(
 
         reply, took_s = timed(other, "PING")
         assert reply == b"+PONG\r\n"
-        assert 0.25 < took_s < 2
+        assert took_s > 0.25
         # As with a server, nobody can end such a pause.
         assert say(raw, "CLIENT", "PAUSE", "200", "ALL") == b"+OK\r\n"
         reply, took_s = timed(other, "CLIENT", "UNPAUSE")

@@ -216,7 +216,7 @@ def test_the_time_is_kept(proxy: Side, resp: int, command: str) -> None:
 
     # Servers look at their clocks ten times a second.
     assert reply == NIL[resp]
-    assert 0.3 <= time.monotonic() - began < 0.3 + 0.1 + 1.0  # for a machine with much to do
+    assert 0.3 <= time.monotonic() - began < 0.3 + 0.1 + 4.0  # for a machine with much to do
 
 
 # ---- what a setting or a server adds ----------------------------------------------------

@@ -32,7 +32,7 @@ from proxy.resp.encode import bulk, encode_command
 # The end is the proxy's own.
 pytestmark = [pytest.mark.live, ON_ONE_ENGINE, pytest.mark.usefixtures("engine")]
 
-QUICK_S = 3.0
+QUICK_S = 8.0
 LONG_S = "15"
 IDLE = ("idle", "idle over TLS", "idle at the path", "in a handshake", "in half a request")
 

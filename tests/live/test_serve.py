@@ -34,7 +34,7 @@ pytestmark = pytest.mark.live
 
 COMMAND_DEADLINE_S = 20.0
 # Far less than anybody waits for after Ctrl-C, and than listen.drain_s.
-QUICK_S = 3.0
+QUICK_S = 8.0
 
 MakeProxy = Callable[..., ProxyProcess]
 
