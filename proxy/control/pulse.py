@@ -191,7 +191,7 @@ class Pulse:
         if vitals.misses_in_a_row == 1 or (node is not None and node.is_primary):
             self._watcher.suspect()
         if is_down_now:
-            silent_s = trio.current_time() - asked_at
+            silent_s = trio.current_time() - (vitals.silent_since or asked_at)
             log.warning("node down", node=str(address), missed=vitals.misses_in_a_row)
             self.notices.down(address, silent_s)
         self.on_miss(address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -60,6 +61,27 @@ async def test_an_idle_proxy_notices_a_dead_node_and_its_return(
         "node_down",
         "node_up",
     ]
+
+
+async def test_a_node_that_is_down_is_said_to_be_silent_since_it_first_was(
+    cluster: FakeCluster,
+) -> None:
+    interval_s = 0.1 * PACE
+    checks = {"health_interval_s": interval_s, "health_failures": 3}
+    async with serve(cluster, cluster=checks) as served:
+        node = cluster.nodes[0]
+        await until(lambda: vitals_of(served, node).rtt_s)
+
+        await node.crash()
+        await until(lambda: "node_down" in kinds(served))
+
+        events = served.proxy.observatory.insight.events(0).events
+        (text,) = [event.text for event in events if str(event.kind) == "node_down"]
+
+    found = re.search(r"missed its health checks for ([\d.]+) s", text)
+    assert found, text
+    # Three were missed, an interval after one another; in the text there is one decimal.
+    assert float(found[1]) >= round(2 * interval_s, 1)
 
 
 async def test_a_health_check_whose_connection_has_ended_says_nothing_of_reaching_the_node(
