@@ -21,7 +21,7 @@ from proxy.config import Settings
 from proxy.control.connection import Credentials, NodeConnection, ask_node
 from proxy.control.entrance import is_loopback
 from proxy.control.watch import read_view
-from proxy.errors import BackendProtocolError, BackendUnavailable, ConfigError
+from proxy.errors import BackendProtocolError, BackendUnavailable
 from proxy.life.certificates import WARN_DAYS, Contexts
 from proxy.tls.sides import NodeTls
 
@@ -61,12 +61,11 @@ async def check_cluster(settings: Settings, say: Callable[[str], None]) -> int:
 
     Returns:
         How many problems there are.
+
+    Raises:
+        ConfigError: A file that the settings name cannot be used.
     """
-    try:
-        contexts = Contexts.of(settings)
-    except ConfigError as problem:
-        say(f"problem: {problem}")
-        return 1
+    contexts = Contexts.of(settings)
     credentials = Credentials.of(settings.cluster.username, settings.cluster.read_password())
     timeout_s = settings.cluster.connect_timeout_s
     tls = NodeTls(contexts.nodes)

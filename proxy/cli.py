@@ -105,7 +105,10 @@ def check(config: ConfigOption = None, seed: SeedOption = None, settings: SetOpt
     from proxy.check import check_cluster
 
     loaded = _load(config, None, seed, settings)
-    problems = trio.run(check_cluster, loaded, typer.echo)
+    try:
+        problems = trio.run(check_cluster, loaded, typer.echo)
+    except ConfigError as problem:
+        _refuse(problem)
     if problems:
         raise typer.Exit(EXIT_PROBLEM)
 
@@ -184,7 +187,10 @@ def advise(
 @app.command()
 def demo(
     port: Annotated[
-        int | None, typer.Option(help="Port of the proxy; by default 6379 or the next free one.")
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port of the proxy; by default 6379 or the next free one."
+        ),
     ] = None,
     engine: Annotated[str, typer.Option(help="valkey, from its wheel, or redis.")] = "valkey",
     tour: Annotated[

@@ -55,7 +55,8 @@ def open_tls_listeners(
             closed if there is to be no such port any more.
 
     Raises:
-        ConfigError: One of them cannot be opened, or there are only Unix sockets.
+        ConfigError: One of them cannot be opened, there are only Unix sockets, or both ports
+            are the same.
     """
     if tls.mode != "beside":
         for listener in inherited:
@@ -72,6 +73,8 @@ def open_tls_listeners(
     if tls.mode == "only":
         return over_tcp
     passed = [each for each in over_tcp if tls.port and each.getsockname()[1] == tls.port]
+    if len(passed) == len(over_tcp) and tls.port == listen.port:
+        raise ConfigError(key="tls.port", given=str(tls.port), allowed="not that of listen.port")
     return passed or list(inherited) or _open(listen, tls.port, "tls.port")
 
 

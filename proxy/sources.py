@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -40,6 +41,23 @@ SECRET_KEYS = frozenset({"cluster.password", "clients.password", "clients.users"
 
 LISTS = ("guard", "rate", "pin")
 """Lists of tables, each as a whole a key."""
+
+# Pydantic's kinds of errors in the words of docs/settings.md; others speak for themselves.
+_ALLOWED = {
+    "missing": "a value, because it has no default",
+    "model_type": "a table of keys",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "too_short": "at least one",
+}
 
 
 class _Environment(EnvSettingsSource):
@@ -134,8 +152,13 @@ def with_text(settings: Settings, key: str, text: str) -> Settings:
     try:
         return Settings.model_validate(tables)
     except ValidationError as problem:
-        found = problem.errors(include_url=False)[0]
-        raise _wrong(key, repr(text), found) from None
+        found = _telling(problem)
+        place = [str(word) for word in found["loc"]]
+        if name or len(place) == 1:
+            raise _wrong(key, repr(text), found) from None
+        if found["type"] == "extra_forbidden":
+            raise no_such_key(_key_at(place)) from None
+        raise _wrong(_key_at(place), repr(found["input"]), found) from None
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -168,28 +191,41 @@ def _variable(key: str) -> str:
 def _refuse_unknown_variables() -> None:
     """Refuse a variable that is meant for us and names no key.
 
-    Only with two underscores is it meant for us: Kubernetes itself sets
-    SLOTWAY_PORT and the like for a service of the name slotway.
+    With two underscores it is meant for us, and with one if it names a key but for that:
+    Kubernetes itself sets SLOTWAY_PORT and the like for a service of the name slotway, and
+    SLOTWAY_ADMIN_PORT, tcp://10.0.0.1:9379, for one of the name slotway-admin.
     """
     known = [_variable(key) for key in known_keys()]
-    for name in os.environ:
-        if name.upper().startswith(ENV_PREFIX) and "__" in name and name.upper() not in known:
-            nearest = _nearest(name.upper(), known)
-            raise ConfigError(key=name, given="a variable that names no key", allowed=nearest)
+    with_one = {name.replace("__", "_"): name for name in known}
+    for name, value in os.environ.items():
+        variable = name.upper()
+        if variable in with_one and "://" not in value:
+            nearest = f"{with_one[variable]}, with two underscores"
+        elif variable.startswith(ENV_PREFIX) and "__" in name and variable not in known:
+            nearest = _nearest_variable(variable)
+        else:
+            continue
+        raise ConfigError(key=name, given="a variable that names no key", allowed=nearest)
+
+
+def _nearest_variable(name: str) -> str:
+    keys = [key.replace(".", "__").upper() for key in known_keys()]
+    # Without the beginning, which all have and which makes any two of them alike.
+    close = get_close_matches(name.removeprefix(ENV_PREFIX), keys, n=1, cutoff=0.5)
+    return f"{ENV_PREFIX}{close[0]} is the nearest" if close else f"{ENV_PREFIX}<TABLE>__<KEY>"
 
 
 def _explain(
     problem: ValidationError, from_flags: Mapping[str, object], from_file: Mapping[str, object]
 ) -> ConfigError:
-    """Return pydantic's first finding in words, and where the value came from."""
-    found = problem.errors(include_url=False)[0]
+    """Return the most telling of pydantic's findings in words, and where the value came from."""
+    found = _telling(problem)
     place = [str(word) for word in found["loc"]]
-    key = ".".join(place[:2])
+    key = _key_at(place)
     if found["type"] == "extra_forbidden":
         # The value is not shown: it may be a password under a misspelt key.
-        known = known_keys() if len(place) > 1 else list(Settings.model_fields)
-        return ConfigError(key=key, given="a key that does not exist", allowed=_nearest(key, known))
-    variable = _variable(key)
+        return no_such_key(key)
+    variable = _variable(place[0] if place[0] in LISTS else key)
     if _has(from_flags, place):
         origin = "on the command line"
     elif variable in {name.upper() for name in os.environ}:
@@ -199,12 +235,22 @@ def _explain(
     return _wrong(key, repr(found["input"]), found, f" {origin}")
 
 
+def _telling(problem: ValidationError) -> ErrorDetails:
+    """Return the first finding, but a misspelt key before the one that is missing for it."""
+    return min(problem.errors(include_url=False), key=lambda found: found["type"] == "missing")
+
+
+def _key_at(place: Sequence[str]) -> str:
+    """Return the key of a place in the settings, like ``log.level`` and ``guard.0.action``."""
+    return ".".join(place[: 3 if place[0] in LISTS else 2])
+
+
 def _wrong(key: str, value: str, found: ErrorDetails, origin: str = "") -> ConfigError:
-    allowed = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if found["type"] == "model_type":
-        allowed = "a table of keys"
+    words = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     given = "a secret" if key in SECRET_KEYS else value
-    return ConfigError(key=key, given=given + origin, allowed=allowed)
+    if found["type"] == "missing":
+        given = "nothing"
+    return ConfigError(key=key, given=given + origin, allowed=_ALLOWED.get(found["type"], words))
 
 
 def _has(source: Mapping[str, object], place: Sequence[str]) -> bool:
@@ -213,6 +259,25 @@ def _has(source: Mapping[str, object], place: Sequence[str]) -> bool:
     return place[1] in table if isinstance(table, Mapping) and place[1:] else table is not None
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def no_such_key(key: str) -> ConfigError:
+    """Return what is said of a key that does not exist: the nearest, else what its table has."""
+    return ConfigError(key=key, given="a key that does not exist", allowed=_instead(key.split(".")))
+
+
+def _instead(place: Sequence[str]) -> str:
+    table, name = place[0], place[-1]
+    known = known_keys()
+    if len(place) == 1:
+        under_a_table = [key for key in known if key.endswith(f".{name}")]
+        tables = list(Settings.model_fields)
+        return ", ".join(under_a_table) or _nearest(name, tables, ", ".join(tables))
+    if table in LISTS:
+        (row, *_) = get_args(Settings.model_fields[table].annotation)
+        known = [".".join([*place[:-1], field]) for field in row.model_fields]
+    own = [key for key in known if key.startswith(f"{table}.")] or list(Settings.model_fields)
+    return _nearest(".".join(place), known, ", ".join(own))
+
+
+def _nearest(name: str, known: list[str], otherwise: str) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"{close[0]} is the nearest" if close else ", ".join(known)
+    return f"{close[0]} is the nearest" if close else otherwise

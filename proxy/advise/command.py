@@ -146,7 +146,9 @@ def find_rules(settings: Settings, pins: Iterable[str], databases: int) -> Rules
     """
     made = list(settings.pin_table().pins)
     for text in pins:
-        prefix, _, tag = text.rpartition("=")
+        prefix, equals, tag = text.rpartition("=")
+        if not equals:
+            raise ConfigError(key="--pin", given=repr(text), allowed="prefix=tag")
         made.append(Pin(os.fsencode(prefix), os.fsencode(tag)))
     try:
         table = PinTable(made)

@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
         Exit code 0: a whole pass found nothing new; 1: there was still something after the
         last pass, because the server is written to.
         """
-        login = find_login(source_user, "", source_password_file)
+        login = find_login(source_user, "", source_password_file, options="--source-")
         plan = desk.manager.plan_import(source, login=login, replace=replace)
         desk.show_plan(plan, show_moves.show_import_plan)
         if not desk.is_agreed("Bring them?"):

@@ -256,21 +256,27 @@ def _open_desk(
         )
 
 
-def find_login(user: str, password: str, file: Path | None) -> Login:
+def find_login(user: str, password: str, file: Path | None, *, options: str = "--") -> Login:
     """Return who we are to a server.
 
+    Args:
+        options: What the names of the options begin with.
+
     Raises:
-        ConfigError: The password is given twice, or not at all for a user.
-        ValueError: The file cannot be read.
+        ConfigError: The file cannot be read, or the password is given twice, or not at all
+            for a user.
     """
     if file is not None:
+        key = f"{options}password-file"
         if password:
-            raise ConfigError(
-                key="--password-file", given=repr(str(file)), allowed="nothing beside --password"
-            )
-        password = read_secret(file)
+            raise ConfigError(key=key, given=repr(str(file)), allowed="nothing beside --password")
+        try:
+            password = read_secret(file)
+        except ValueError as problem:
+            raise ConfigError(key=key, given=repr(str(file)), allowed=str(problem)) from None
     if user and not password:
-        raise ConfigError(key="--user", given=repr(user), allowed="a user with a password")
+        key = f"{options}user"
+        raise ConfigError(key=key, given=repr(user), allowed="a user with a password")
     return Login(user, password)
 
 

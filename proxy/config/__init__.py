@@ -52,7 +52,9 @@ __all__ = [
 def _split_pins(value: object) -> object:
     """Let ``prefix=tag,prefix=tag`` stand for a list of pins; ``=tag`` pins everything."""
     if isinstance(value, str):
-        pairs = (word.strip().rpartition("=") for word in value.split(",") if word.strip())
+        pairs = [word.strip().rpartition("=") for word in value.split(",") if word.strip()]
+        if not all(equals for _, equals, _ in pairs):
+            raise ValueError("prefix=tag, several of them with commas between")
         return tuple({"prefix": prefix, "tag": tag} for prefix, _, tag in pairs)
     return value
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.config.tls import File, Version, password_reader
@@ -68,10 +75,22 @@ class Cluster(Account):
     def _seeds_are_addresses(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
         for seed in seeds:
             try:
+                if "/" in seed:
+                    raise ValueError(f"{seed!r} is not host:port")
                 Address.parse(seed)
             except ValueError as problem:
                 raise ValueError(f"host:port, like 127.0.0.1:7000 ({problem})") from None
         return seeds
+
+    @field_validator("username")
+    @classmethod
+    def _has_a_password(cls, name: str, info: ValidationInfo) -> str:
+        found = info.data
+        if name and found.get("password_file", name) is None:
+            password = found.get("password")
+            if password is not None and not password.get_secret_value():
+                raise ValueError("a user with a password, in password or password_file")
+        return name
 
     @field_validator("address_map")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
@@ -29,7 +30,7 @@ class Listen(Table):
     """Port to listen on; 0 lets the kernel choose a free one, which the log names."""
     unix_socket: str = Field(default="", validate_default=True)
     """Path of a Unix socket to listen on as well, like /run/slotway.sock; empty for none."""
-    unix_socket_mode: str = Field(default="700", pattern="^0?[0-7]{3}$")
+    unix_socket_mode: str = "700"
     """Who may connect there, as chmod has it: whoever may write."""
     unix_socket_group: str = ""
     """The group it belongs to, by name or number; empty for the process's own."""
@@ -73,6 +74,13 @@ class Listen(Table):
         if not path and info.data.get("address") == "":
             raise ValueError("a path, because listen.address is empty")
         return path
+
+    @field_validator("unix_socket_mode")
+    @classmethod
+    def _is_a_mode(cls, mode: str) -> str:
+        if not re.fullmatch("0?[0-7]{3}", mode, re.ASCII):
+            raise ValueError("three digits from 0 to 7, like 770")
+        return mode
 
     @field_validator("proxy_protocol_from")
     @classmethod

@@ -57,6 +57,15 @@ class Table(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_truth_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true where a number is meant, which pydantic would take for 1."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind in (int, float):
+            raise ValueError("a whole number" if kind is int else "a number")
+        return value
+
 
 class Account(Table):
     """A table with a password, which stands in the file or in a file of its own."""

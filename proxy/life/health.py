@@ -40,7 +40,8 @@ def admin_address(
         try:
             found.update(tomllib.loads(file.read_text("utf-8")).get("admin", {}))
         except (OSError, ValueError, TypeError, RecursionError) as problem:
-            raise ConfigError(key=str(file), given=str(problem), allowed="a TOML file") from None
+            given = getattr(problem, "strerror", None) or str(problem)
+            raise ConfigError(key=str(file), given=given, allowed="a TOML file") from None
     variables = {name.upper(): value for name, value in os.environ.items()}
     for key in DEFAULTS:
         found[key] = variables.get(f"SLOTWAY_ADMIN__{key.upper()}", found[key])

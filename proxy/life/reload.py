@@ -20,7 +20,7 @@ from proxy.config.values import Table
 from proxy.errors import ConfigError
 from proxy.life.given import Given, Rooms
 from proxy.life.live_settings import LIVE, RESTART, WITH_ACL
-from proxy.sources import known_keys, with_text
+from proxy.sources import no_such_key, with_text
 
 log = structlog.get_logger()
 
@@ -95,9 +95,7 @@ class Reloader:
             allowed = f"a restart, for {RESTART[key]}"
             raise ConfigError(key=key, given="a change while running", allowed=allowed)
         if key not in LIVE:
-            raise ConfigError(
-                key=key, given="a key that does not exist", allowed=", ".join(known_keys())
-            )
+            raise no_such_key(key)
         self._take(Given.of(with_text(self.settings, key, text)))
         self.changed.add(key)
         log.info("setting changed", key=key)

@@ -112,6 +112,7 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_ours(
 ) -> None:
     monkeypatch.setenv("SLOTWAY_PORT", "tcp://10.0.0.1:6379")
     monkeypatch.setenv("SLOTWAY_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("SLOTWAY_ADMIN_PORT", "tcp://10.0.0.1:9379")
 
     assert load_settings() == Settings()
 
@@ -178,140 +179,6 @@ def test_the_built_in_denials_can_be_kept_extended_and_dropped(
     assert Commands(deny=deny).denied({b"shutdown", b"debug"}) == denied
 
 
-# ---- what is wrong ------------------------------------------------------------
-
-# The file, the key that is named, what was given, what is allowed.
-WRONG = {
-    "too large": ("[listen]\nport = 65536", "listen.port", "65536 in the file", "65535"),
-    "too small": (
-        "[cluster]\nrequest_timeout_s = 0",
-        "cluster.request_timeout_s",
-        "0 in the file",
-        "greater than 0",
-    ),
-    "not finite": (
-        "[cluster]\nrequest_timeout_s = inf",
-        "cluster.request_timeout_s",
-        "inf in the file",
-        "finite",
-    ),
-    "no number": ('[listen]\nport = "many"', "listen.port", "'many' in the file", "integer"),
-    "none of the words": (
-        '[log]\nlevel = "loud"',
-        "log.level",
-        "'loud' in the file",
-        "'debug', 'info', 'warning' or 'error'",
-    ),
-    "no seed": ("[cluster]\nseeds = []", "cluster.seeds", "[] in the file", "at least 1"),
-    "seed without port": (
-        '[cluster]\nseeds = ["redis"]',
-        "cluster.seeds",
-        "['redis'] in the file",
-        "host:port, like 127.0.0.1:7000",
-    ),
-    "half an address": (
-        '[cluster.address_map]\nh = "a:1"',
-        "cluster.address_map",
-        "{'h': 'a:1'} in the file",
-        "host:port to host:port, or host to host",
-    ),
-    "misspelt key": (
-        "[listen]\nprot = 1",
-        "listen.prot",
-        "a key that does not exist",
-        "listen.port is the nearest",
-    ),
-    "misspelt table": (
-        "[lisetn]\nport = 1",
-        "lisetn",
-        "a key that does not exist",
-        "listen is the nearest",
-    ),
-    "no table": ("listen = 1", "listen", "1 in the file", "a table of keys"),
-    "no such file": (
-        '[clients]\npassword_file = "/nowhere/secret"',
-        "clients.password_file",
-        "'/nowhere/secret' in the file",
-        "a file that can be read (No such file or directory)",
-    ),
-    "two passwords": (
-        '[clients]\npassword = "a"\npassword_file = "/nowhere/secret"',
-        "clients.password_file",
-        "'/nowhere/secret' in the file",
-        "nothing, because password is set too",
-    ),
-    "room for less than a reply": (
-        "[limits]\nclient_output_limit_bytes = 5",
-        "limits.client_output_limit_bytes",
-        "5 in the file",
-        "at least reply_limit_bytes, which is 1073741824",
-    ),
-    "a default that became too small": (
-        "[limits]\nreply_limit_bytes = 5_000_000_000",
-        "limits.client_output_limit_bytes",
-        "by default",
-        "at least reply_limit_bytes, which is 5000000000",
-    ),
-}
-
-
-@pytest.mark.parametrize(("text", "key", "given", "allowed"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_setting_is_refused_with_its_name_and_what_is_allowed(
-    text: str, key: str, given: str, allowed: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_settings(write(tmp_path, text))
-
-    assert caught.value.key == key
-    assert given in caught.value.given
-    assert allowed in caught.value.allowed
-    assert all(part in str(caught.value) for part in (key, given, allowed))
-
-
-@pytest.mark.parametrize(
-    ("variable", "text", "key", "allowed"),
-    [
-        ("SLOTWAY_LISTEN__PORT", "x", "listen.port", "integer"),
-        ("SLOTWAY_LISTEN__PROT", "1", "SLOTWAY_LISTEN__PROT", "SLOTWAY_LISTEN__PORT"),
-        ("SLOTWAY_LISETN__PORT", "1", "SLOTWAY_LISETN__PORT", "SLOTWAY_LISTEN__PORT"),
-    ],
-)
-def test_a_wrong_variable_is_named(
-    variable: str, text: str, key: str, allowed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(variable, text)
-
-    with pytest.raises(ConfigError, match=variable) as caught:
-        load_settings()
-
-    assert caught.value.key == key
-    assert allowed in caught.value.allowed
-
-
-def test_a_wrong_flag_is_said_to_be_one() -> None:
-    with pytest.raises(ConfigError, match=r"listen\.port: given -1 on the command line"):
-        load_settings(None, {"listen": {"port": -1}})
-
-
-@pytest.mark.parametrize(
-    "text", ["[cluster]\npasword = 's3cret'", "[cluster]\npassword = ['s3cret']"]
-)
-def test_a_refusal_does_not_show_a_password(text: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_settings(write(tmp_path, text))
-
-    assert "s3cret" not in str(caught.value)
-
-
-def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere\.toml: given No such file"):
-        load_settings(tmp_path / "nowhere.toml")
-    with pytest.raises(ConfigError, match=r"proxy\.toml: given .*line 1"):
-        load_settings(write(tmp_path, "port = = 1"))
-    with pytest.raises(ConfigError, match="lists in lists"):
-        load_settings(write(tmp_path, "guard = " + "[" * 20_000))
-
-
 # ---- pins -----------------------------------------------------------------------
 
 
@@ -348,6 +215,13 @@ def test_guards_come_from_the_file_or_as_json_from_the_environment(
     monkeypatch.setenv("SLOTWAY_GUARD", '[{"commands": "a,b", "users": "u", "action": "deny"}]')
     (guard,) = load_settings(path).guard
     assert (guard.commands, guard.users, guard.action) == (("a", "b"), ("u",), "deny")
+
+
+def test_a_wrong_table_of_a_list_is_named_while_running_too() -> None:
+    with pytest.raises(ConfigError, match=r"guard\.0\.action: given nothing"):
+        with_text(Settings(), "guard", '[{"commands": "a"}]')
+    with pytest.raises(ConfigError, match=r"guard\.0\.acton: given a key that does not exist"):
+        with_text(Settings(), "guard", '[{"commands": "a", "acton": "deny"}]')
 
 
 @pytest.mark.parametrize(

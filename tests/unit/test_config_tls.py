@@ -74,3 +74,15 @@ def test_tls_needs_a_tcp_port(mode: str) -> None:
         open_tls_listeners(Settings().listen, tls, [unix])
 
     assert problem.value.key == "tls.mode"
+
+
+def test_tls_beside_the_plain_port_has_a_port_of_its_own() -> None:
+    """On one port nobody could be plain, and that would be said to nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        port = plain.getsockname()[1]
+        listen = Settings().listen.model_copy(update={"port": port})
+        tls = Settings().tls.model_copy(update={"mode": "beside", "port": port})
+        with pytest.raises(ConfigError) as problem:
+            open_tls_listeners(listen, tls, [plain])
+
+    assert problem.value.key == "tls.port"
