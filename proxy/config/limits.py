@@ -45,7 +45,7 @@ class Limits(Table):
     fan_out_limit: NonNegativeInt = 0
     """Slots that the keys of one command may lie in, each a request to a node; 0 any number."""
     lane_limit: PositiveInt = 1000
-    """Kinds of clients (user, database, protocol) and clients that track, at a time; see README."""
+    """Lanes: kinds of clients (user, database, protocol) and clients that track, at a time."""
     private_connection_limit: PositiveInt = 10_000
     """Connections to nodes at a time that one client has to itself: WATCH, a blocked pop."""
     transaction_limit_bytes: PositiveInt = 256 * MIB

@@ -13,7 +13,7 @@ def cross_slot_by_setting(command: bytes, *, needed: bytes) -> bytes:
     """The keys lie in several slots, and ``commands.cross_slot`` does not allow that here.
 
     Give keys that belong together a common hash tag; or set it to ``reads`` or ``all`` and
-    read in the README what is not atomic then.
+    read in docs/differences.md what is not atomic then.
     """
     return error(
         b"CROSSSLOT Keys in request don't hash to the same slot: '%b' runs across slots only "

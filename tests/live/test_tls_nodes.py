@@ -21,6 +21,7 @@ from slotway_command import slotway
 from proxy.check import check_cluster
 from proxy.config import Settings
 from proxy.embedded import EmbeddedCluster, ProxyProcess, TlsFiles, speaks_tls, wait_for
+from proxy.errors import ConfigError
 from proxy.sources import with_text
 
 pytestmark = pytest.mark.live
@@ -69,7 +70,10 @@ def found_by_check(seed: object, settings: dict[str, str]) -> str:
     for key, text in settings.items():
         given = with_text(given, key, text)
     said: list[str] = []
-    trio.run(check_cluster, given, said.append)
+    try:
+        trio.run(check_cluster, given, said.append)
+    except ConfigError as problem:
+        said.append(str(problem))
     return "\n".join(said)
 
 

@@ -1,4 +1,4 @@
-"""A command that is called wrongly: exit code 2, and a line that names the option or the setting."""
+"""A command that is called wrongly ends with 2 and a line that names the option or the setting."""
 
 from __future__ import annotations
 
