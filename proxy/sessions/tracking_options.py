@@ -39,10 +39,13 @@ class Tracking:
 
     @property
     def words(self) -> tuple[bytes, ...]:
-        """The options for a server, without REDIRECT."""
+        """The options for a server, without REDIRECT.
+
+        An empty prefix stands alone: beside others servers take it only in a command of its own.
+        """
         flags = ((b"BCAST", self.bcast), (b"OPTIN", self.optin), (b"OPTOUT", self.optout))
         found = [word for word, is_on in (*flags, (b"NOLOOP", self.noloop)) if is_on]
-        for prefix in self.prefixes:
+        for prefix in self.prefixes if b"" not in self.prefixes else ():
             found += [b"PREFIX", prefix]
         return tuple(found)
 

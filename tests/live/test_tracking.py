@@ -106,3 +106,17 @@ def test_whatever_way_it_was_read_it_is_called_off(
     writer.say(write)
 
     reader.hear(1)
+
+
+def test_who_is_told_of_some_keys_can_ask_to_be_told_of_all(parties: tuple[Party, Party]) -> None:
+    """A server takes it, after prefixes that it would not take together with it."""
+    reader, writer = parties
+    reader.say("CLIENT TRACKING ON BCAST PREFIX user:")
+
+    assert reader.say("CLIENT TRACKING ON BCAST") == b"+OK\r\n"
+
+    writer.say("SET other 1")
+    told = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$5\r\nother\r\n"
+    while told not in reader.unasked:  # behind a flush, for its connections are new ones
+        reader.hear(len(reader.unasked) + 1)
+    assert reader.say("GET other") == b"$1\r\n1\r\n"

@@ -49,6 +49,21 @@ def test_options_are_taken_as_servers_take_them(
 
 
 @pytest.mark.parametrize(
+    ("prefixes", "words"),
+    [
+        ((b"a", b"foo"), (b"BCAST", b"PREFIX", b"a", b"PREFIX", b"foo")),
+        ((b"",), (b"BCAST",)),
+        # One command with both would be refused: they overlap.
+        ((b"", b"foo"), (b"BCAST",)),
+    ],
+)
+def test_a_server_is_told_of_prefixes_that_it_takes_in_one_command(
+    prefixes: tuple[bytes, ...], words: tuple[bytes, ...]
+) -> None:
+    assert Tracking(bcast=True, prefixes=prefixes).words == words
+
+
+@pytest.mark.parametrize(
     ("words", "current", "error"),
     [
         (b"MAYBE", None, b"-ERR syntax error"),
