@@ -240,7 +240,7 @@ class Proxy:
         self.tables.on_server = self.desk.note_server
         self.drainer = Drain(self.engine, self.blocking)
         self.arrivals = Arrivals(self.engine, self.pools, self.accounts, self.rates)
-        self.succession = Succession(self.engine, self.blocking, self.arrivals)
+        self.succession = Succession(self.engine, self.blocking, self.arrivals, self.desk.pause)
         self.sampling = Sampling(settings, self.routes, self.watcher)
         self.observatory = observe(self, settings, sources)
         self.admin_token = AdminToken()
@@ -334,7 +334,9 @@ class Proxy:
                     await self.accounts.open()
                     nursery.start_soon(self.accounts.run)
                 if before is not None:
-                    self.engine.next_client_id = await before.step_back(self.blocking.successions)
+                    self.engine.next_client_id = await before.step_back(
+                        self.blocking.successions, self.desk.pause
+                    )
                     nursery.start_soon(before.take_clients, self.arrivals)
                     if self.admin is not None:
                         self.admin.go_on()

@@ -21,7 +21,10 @@ class Handover(ClientSide):
         """Route the requests again of a client that was held."""
 
     def is_at_rest(self, client: Client) -> bool:
-        """Return whether a held client has everything that it asked for."""
+        """Return whether a held client has everything that it asked for.
+
+        What CLIENT PAUSE holds back has not been routed, so it goes along with what is unread.
+        """
 
     def take_request_back(self, client: Client, frame: bytes) -> None:
         """Have the request that ``punt`` left open come again, as ``frame``.

@@ -11,7 +11,7 @@ Cost: nothing on the hot road, which looks at ``stall`` anyway.
 
 from libc.errno cimport errno
 
-from proxy.dataplane.client cimport STALL_HANDOVER, STALL_PUNT, Client
+from proxy.dataplane.client cimport STALL_HANDOVER, STALL_PAUSE, STALL_PUNT, Client
 from proxy.dataplane.kernel cimport EPOLL_CTL_DEL, epoll_ctl, epoll_event
 from proxy.dataplane.lane cimport Lane
 
@@ -46,8 +46,12 @@ cdef class Handover(ClientSide):
                 self.wake()
 
     def is_at_rest(self, Client client):
-        """Return whether a held client has everything that it asked for."""
-        return client.fd >= 0 and client.stall == STALL_HANDOVER and client.head is None \
+        """Return whether a held client has everything that it asked for.
+
+        What CLIENT PAUSE holds back has not been routed, so it goes along with what is unread.
+        """
+        return client.fd >= 0 and client.stall & ~STALL_PAUSE == STALL_HANDOVER \
+            and client.head is None \
             and client.held is None and client.output.end == client.output.start \
             and not client.is_closing and not client.leaves_at_end
 

@@ -10,6 +10,7 @@ Cost: the start of a process, while the other one works.
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from proxy.life.handover_wire import (
     expect_same_protocol,
 )
 from proxy.sessions.moving import Arrivals, Record
+from proxy.sessions.pause import Pause
 from proxy.unix_listener import UnixListener
 
 log = structlog.get_logger()
@@ -106,13 +108,14 @@ class Predecessor:
             sockets[:plain], sockets[plain:for_clients], sockets[for_clients:]
         )
 
-    async def step_back(self, successions: Successions) -> int:
+    async def step_back(self, successions: Successions, pause: Pause) -> int:
         """Say that we can serve; return the first id that a client of ours may have.
 
         From now on the older process accepts nobody.
 
         Args:
             successions: Is told what the older process knows.
+            pause: Goes on with what is left of a CLIENT PAUSE.
 
         Raises:
             ConfigError: It does not; it serves on, or has ended.
@@ -123,6 +126,9 @@ class Predecessor:
             match go.fields:
                 case {"taken_over_s": float(at_s), "gone": [str(host), int(port)]}:
                     successions.remember(at_s, Address(host, port))
+            match go.fields:
+                case {"pause": [float(rest_s), bool(only_writes)]} if math.isfinite(rest_s):
+                    pause.begin(rest_s, only_writes=only_writes)
             return go.number("next_client_id")
         except HandoverFailed as problem:
             self._wire.close()

@@ -40,6 +40,7 @@ from proxy.life.notify import notify
 from proxy.life.predecessor import VARIABLE
 from proxy.sessions.blocking import Blocking
 from proxy.sessions.moving import Arrivals, Record, can_move, record_of
+from proxy.sessions.pause import Pause
 from proxy.unix_listener import UnixListener
 from proxy.version import find_version
 
@@ -75,15 +76,19 @@ class Succession:
         engine: Has the clients.
         blocking: Has those that wait.
         arrivals: Takes a client back that could not be given.
+        pause: Goes on over there.
 
     Attributes:
         is_over: Whether a successor serves.
     """
 
-    def __init__(self, engine: Engine, blocking: Blocking, arrivals: Arrivals) -> None:
+    def __init__(
+        self, engine: Engine, blocking: Blocking, arrivals: Arrivals, pause: Pause
+    ) -> None:
         self._engine = engine
         self._blocking = blocking
         self._arrivals = arrivals
+        self._pause = pause
         self._is_under_way = False
         self.is_over = False
 
@@ -179,6 +184,7 @@ class Succession:
             "next_client_id": self._engine.next_client_id,
             "taken_over_s": last and last[0],
             "gone": last and [last[1].host, last[1].port],
+            "pause": self._pause.rest,
         }
 
     async def _give_clients(self, wire: Wire, listen: Listen, *, is_pinned: bool) -> int:

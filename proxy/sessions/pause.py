@@ -30,6 +30,13 @@ class Pause:
         self._is_on = False
         self._changed = trio.Event()
 
+    @property
+    def rest(self) -> tuple[float, bool] | None:
+        """For how many seconds yet, and whether only who writes is held back; None: nobody is."""
+        if not self._is_on:
+            return None
+        return max(0.0, self._ends_at - trio.current_time()), self._only_writes
+
     def begin(self, duration_s: float, *, only_writes: bool) -> None:
         """Hold all clients back, or those that write, for so long at least."""
         if not self._is_on:

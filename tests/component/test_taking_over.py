@@ -21,6 +21,12 @@ from proxy.life.handover_wire import PROTOCOL, HandoverFailed, Wire
 from proxy.life.predecessor import VARIABLE, Predecessor
 
 GONE_S = 12345.5
+LAST_WORDS: dict[str, object] = {
+    "next_client_id": 77,
+    "taken_over_s": GONE_S,
+    "gone": ["127.0.0.1", 7001],
+    "pause": None,
+}
 GREETING: dict[str, object] = {"protocol": PROTOCOL, "listeners": 0, "beside": 0, "made_here": 0}
 
 
@@ -35,21 +41,28 @@ def listeners(count: int) -> Iterator[list[socket.socket]]:
             each.close()
 
 
-async def play(wire: Wire) -> None:
+async def play(wire: Wire, words: dict[str, object]) -> None:
     """Step back as soon as the successor is ready, and have no clients."""
     await wire.expect("ready")
-    await wire.say(
-        "go", {"next_client_id": 77, "taken_over_s": GONE_S, "gone": ["127.0.0.1", 7001]}
-    )
+    await wire.say("go", LAST_WORDS | words)
     await wire.expect("serving")
     await wire.say("end")
 
 
 @asynccontextmanager
 async def taking_over(
-    cluster: FakeCluster, sockets: list[socket.socket], *, beside: int, for_clients: int
+    cluster: FakeCluster,
+    sockets: list[socket.socket],
+    *,
+    beside: int,
+    for_clients: int,
+    **words: object,
 ) -> AsyncIterator[Proxy]:
-    """Run a successor without admin port and without TLS."""
+    """Run a successor without admin port and without TLS.
+
+    Args:
+        words: What the older process says last, where it is not ``LAST_WORDS``.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     wire = Wire(ours)
     hello = {"protocol": PROTOCOL, "listeners": for_clients, "beside": beside, "made_here": 0}
@@ -65,7 +78,7 @@ async def taking_over(
     proxy = Proxy(settings, predecessor=before)
     serving = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(play, wire)
+        nursery.start_soon(play, wire, words)
         nursery.start_soon(partial(proxy.run, on_listening=lambda port: serving.set()))
         await serving.wait()
         try:
@@ -159,3 +172,27 @@ async def test_what_the_older_process_knew_of_failovers_is_known(cluster: FakeCl
             assert successions.last == (GONE_S, Address("127.0.0.1", 7001))
             assert successions.since(GONE_S - 1) == Address("127.0.0.1", 7001)
             assert proxy.engine.next_client_id == 77
+
+
+@pytest.mark.parametrize("only_writes", [False, True])
+async def test_a_pause_of_the_older_process_goes_on(
+    cluster: FakeCluster, only_writes: bool
+) -> None:
+    with listeners(1) as sockets:
+        async with taking_over(
+            cluster, sockets, beside=0, for_clients=1, pause=[60.5, only_writes]
+        ) as proxy:
+            rest = proxy.desk.pause.rest
+
+            assert rest is not None
+            assert 0 < rest[0] <= 60.5
+            assert rest[1] == only_writes
+
+
+@pytest.mark.parametrize(
+    "pause", [None, [], [60.5], [float("nan"), True], [float("inf"), True], ["60", True]], ids=str
+)
+async def test_nobody_is_held_back_by_what_is_no_pause(cluster: FakeCluster, pause: object) -> None:
+    with listeners(1) as sockets:
+        async with taking_over(cluster, sockets, beside=0, for_clients=1, pause=pause) as proxy:
+            assert proxy.desk.pause.rest is None

@@ -25,6 +25,7 @@ from proxy.life.handover_wire import PROTOCOL
 from proxy.life.predecessor import VARIABLE, Predecessor
 from proxy.resp.encode import encode_command
 from proxy.sessions.moving import Arrivals
+from proxy.sessions.pause import Pause
 
 RECORD: dict[str, object] = {
     "id": 100, "resp": 2, "credentials": None, "database": 0, "user": "default",
@@ -103,7 +104,7 @@ async def _go_on(found: Predecessor, board: Board) -> None:
     inherited = found.inherited
     try:
         with contextlib.suppress(ConfigError):
-            board.engine.next_client_id = await found.step_back(Successions())
+            board.engine.next_client_id = await found.step_back(Successions(), Pause(board.engine))
             await found.take_clients(arrivals)
     finally:
         for each in (*inherited.listeners, *inherited.tls_listeners, *inherited.admin_listeners):

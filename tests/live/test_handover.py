@@ -121,6 +121,27 @@ def test_a_transaction_is_brought_to_its_end_before_its_client_goes_along(line: 
         assert pid_of(line.proxy.port) == line.pid
 
 
+def test_a_pause_goes_on_in_the_successor(line: Line) -> None:
+    port = line.proxy.port
+    write = encode_command("INCR", "paused")
+    with redis.Redis(port=port) as boss, ExitStack() as stack:
+        boss.delete("paused")
+        boss.client_pause(10 * int(DEADLINE_S) * 1000, all=False)
+        early = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S))
+        early.sendall(encode_command("PING") + write)
+        assert early.recv(100) == b"+PONG\r\n"
+
+        line.hand_over()
+        late = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S))
+        late.sendall(encode_command("PING") + write)
+        assert late.recv(100) == b"+PONG\r\n"
+
+        assert boss.get("paused") is None
+        boss.client_unpause()
+        assert sorted(each.recv(100) for each in (early, late)) == [b":1\r\n", b":2\r\n"]
+    assert pid_of(port) == line.pid
+
+
 def test_who_subscribes_is_sent_away_and_can_come_back(line: Line) -> None:
     with redis.Redis(port=line.proxy.port) as client, client.pubsub() as listener:
         listener.subscribe("news")

@@ -106,6 +106,29 @@ def test_who_does_not_read_is_not_at_rest(board: Switchboard) -> None:
     assert not board.engine.is_at_rest(client.seen)
 
 
+def test_who_is_held_back_by_a_pause_goes_along_with_what_it_sent(
+    board: Switchboard, other: Switchboard
+) -> None:
+    client = board.client()
+    for each in (board, other):
+        each.engine.pause(only_writes=False)
+    client.send(encode_command(b"GET", NODE_0[0]), encode_command(b"GET", NODE_1[0]))
+    board.settle()
+    board.engine.hold(client.seen)
+
+    assert board.engine.is_at_rest(client.seen)
+    move(client, board, other)
+    board.engine.unpause()
+    board.settle()
+    other.settle()
+    assert not other.nodes[0].requests
+    other.engine.unpause()
+
+    assert client.read() == b"+OK\r\n" * 2
+    assert not board.nodes[0].requests
+    assert board.engine.in_flight == other.engine.in_flight == 0
+
+
 def test_who_is_released_goes_on_where_it_was(board: Switchboard) -> None:
     client = board.client()
     board.engine.hold(client.seen)
