@@ -25,7 +25,7 @@ from proxy.control.watch import Watcher
 from proxy.dataplane.engine import Engine
 from proxy.dataplane.frames import split_frames
 from proxy.dataplane.lane import Lane, Pipeline
-from proxy.errors import BackendUnavailable
+from proxy.errors import BackendRefused, BackendUnavailable
 from proxy.resp.encode import encode_command
 from proxy.resp.time_limit import told
 
@@ -130,6 +130,9 @@ class Calls:
                     private.keep()
                     return frames
             return await self._ask(pipeline, node, commands)
+        refusal = self._watcher.nodes.refusal_of(node.address)
+        if refusal is not None and not pipeline.is_connected:
+            raise BackendRefused(str(node.address), refusal)
         raise BackendUnavailable(
             f"no reply from {node.address} within {told(limit_s).decode()} s",
             # Without a connection nothing was; with one, it may wait behind a hung node's others.

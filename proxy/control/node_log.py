@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from proxy.cluster.addresses import Address
+from proxy.errors import BackendRefused, ProxyError
 
 log = structlog.get_logger()
 
@@ -24,6 +25,7 @@ PROBLEMS_TOLD = 5  # of one absence; addresses and times in a reason could make 
 class _Absence:
     since_s: float
     problems: set[str] = field(default_factory=set)
+    refusal: bytes | None = None
 
 
 class NodeLog:
@@ -44,15 +46,22 @@ class NodeLog:
             self._broken.add(address)
             log.info("connection lost", node=str(address))
 
-    def unreachable(self, address: Address, problem: str) -> None:
+    def refusal_of(self, address: Address) -> bytes | None:
+        """Return what a node said that does not let the proxy in; None: it does, or is silent."""
+        absence = self._away.get(address)
+        return None if absence is None else absence.refusal
+
+    def unreachable(self, address: Address, problem: ProxyError) -> None:
         """Note that an attempt failed."""
         absence = self._away.get(address)
         if absence is None:
             absence = self._away[address] = _Absence(trio.current_time())
-        if problem in absence.problems or len(absence.problems) >= PROBLEMS_TOLD:
+        absence.refusal = problem.words if isinstance(problem, BackendRefused) else None
+        told = str(problem)
+        if told in absence.problems or len(absence.problems) >= PROBLEMS_TOLD:
             return
-        absence.problems.add(problem)
-        log.warning("node unreachable", node=str(address), problem=problem)
+        absence.problems.add(told)
+        log.warning("node unreachable", node=str(address), problem=told)
 
     def reached(self, address: Address) -> None:
         """Note that a node answered."""

@@ -14,8 +14,8 @@ import trio
 from proxy.cluster.topology import Node, Topology
 from proxy.control.retry import backoff_s
 from proxy.dataplane.lane import Lane
-from proxy.errors import BackendGivenUp, BackendUnavailable
-from proxy.resp import replies
+from proxy.errors import BackendGivenUp, BackendRefused, BackendUnavailable
+from proxy.resp import replies, replies_nodes
 
 
 class Own(tuple[bytes, ...]):
@@ -167,6 +167,8 @@ class Patience:
         if isinstance(problem, BackendGivenUp):
             self._is_hopeless = True
             return problem.error
+        if isinstance(problem, BackendRefused):
+            return replies_nodes.not_let_in(None, problem.node, problem.words, self.timeout_s)
         if not problem.sent:
             return replies.never_sent(None, self.timeout_s)
         if not is_write:

@@ -332,13 +332,7 @@ class ControlPlane:
     # ---- what a client is told ----------------------------------------------------
 
     def gave_up(
-        self,
-        slot: int,
-        node: int,
-        *,
-        was_sent: bool,
-        is_write: bool,
-        patience: int,
+        self, slot: int, node: int, *, was_sent: bool, is_write: bool, patience: int
     ) -> bytes:
         """Return the error for a request whose deadline has passed."""
         timeout_s = self.time_limits[patience]
@@ -347,6 +341,12 @@ class ControlPlane:
                 return replies.unreached_cluster(timeout_s)
             if node < 0 <= slot and self._engine.slot_map.owner_of(slot) is not None:
                 return replies_nodes.no_reader(slot, timeout_s)
+            address = self._routes.address(node) if node >= 0 else None
+            words = address and self._watcher.nodes.refusal_of(address)
+            if words:
+                return replies_nodes.not_let_in(
+                    slot if slot >= 0 else None, str(address), words, timeout_s
+                )
             return replies.never_sent(slot if slot >= 0 else None, timeout_s)
         tell = replies.no_reply_to_write if is_write else replies.no_reply_to_read
         return tell(self._name(node), timeout_s)

@@ -228,7 +228,7 @@ class Pools:
                     if isinstance(problem, BackendRefused) and not key_of(pipeline.lane).is_own:
                         self.refuse_lane(pipeline.lane, problem)
                         return
-                    self._watcher.nodes.unreachable(address, str(problem))
+                    self._watcher.nodes.unreachable(address, problem)
                     self._watcher.suspect()
                     self.on_unreachable(address)
                     await trio.sleep(backoff_s(attempts))

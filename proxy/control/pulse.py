@@ -139,13 +139,16 @@ class Pulse:
                             began = trio.current_time()
                             await self._ask(address, vitals, connection)
                             await trio.sleep_until(began + self._pause_s())
-                except BackendRefused:
-                    self._answered(address, vitals, None)  # it lives, and will not have us
+                except BackendRefused as problem:
+                    # It lives, and will not have us.
+                    vitals.checks += 1
+                    self._answered(address, vitals, None)
+                    self._watcher.nodes.unreachable(address, problem)
                 except (BackendUnavailable, BackendProtocolError) as problem:
                     # A connection may have ended an interval ago, and others have reached the
                     # node since, or have not: the next attempt tells.
                     if not is_connected or isinstance(problem, BackendProtocolError):
-                        self._watcher.nodes.unreachable(address, str(problem))
+                        self._watcher.nodes.unreachable(address, problem)
                     self._missed(address, vitals, began)
                 await trio.sleep_until(began + self._pause_s())
 
@@ -198,7 +201,8 @@ class Pulse:
 
     def _answered(self, address: Address, vitals: Vitals, rtt_s: float | None) -> None:
         since = vitals.answered(rtt_s)
-        self._watcher.nodes.reached(address)
+        if rtt_s is not None:
+            self._watcher.nodes.reached(address)
         if since is not None:
             down_s = trio.current_time() - since
             log.info("node up again", node=str(address), down_s=round(down_s, 1))

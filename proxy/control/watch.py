@@ -210,7 +210,7 @@ class Watcher:
                     ):
                         self.nodes.reached(address)
                 except (BackendUnavailable, BackendProtocolError) as problem:
-                    self.nodes.unreachable(address, str(problem))
+                    self.nodes.unreachable(address, problem)
 
     async def ask(
         self, address: Address, commands: list[tuple[bytes | str | int, ...]]
@@ -274,7 +274,7 @@ class Watcher:
                 )
             except (BackendUnavailable, BackendProtocolError) as problem:
                 self._silent[address] = trio.current_time()
-                self.nodes.unreachable(address, str(problem))
+                self.nodes.unreachable(address, problem)
                 return
             self._silent.pop(address, None)
             self.nodes.reached(address)

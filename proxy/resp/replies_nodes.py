@@ -51,6 +51,20 @@ def no_reader(slot: int, timeout_s: float) -> bytes:
     )
 
 
+def not_let_in(slot: int | None, node: str, words: bytes, timeout_s: float) -> bytes:
+    """A node refused the proxy's own user or password, as long as the request could wait.
+
+    Its password was changed, on this node or on all, or the user was. Put the new one into
+    ``cluster.password`` (or its file) and reload the settings; nobody has to be sent away for it.
+    """
+    whose = "" if slot is None else f", which has slot {slot},"
+    return error(
+        b"CLUSTERDOWN %b%b did not let the proxy in within the setting %b (the settings "
+        b"cluster.username and cluster.password), it said: %b; the command was not sent and did "
+        b"not run" % (node.encode(), whose.encode(), told(timeout_s), words)
+    )
+
+
 def _hopeless(node: str, silent_s: float | None, after_s: float) -> bytes:
     since = "ever" if silent_s is None else f"for {silent_s:.0f} s"
     return (

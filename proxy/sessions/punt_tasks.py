@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import structlog
 import trio
 
+from proxy.control.lane_key import key_of
 from proxy.dataplane.client import Client
 from proxy.dataplane.engine import Engine
 from proxy.errors import (
@@ -21,7 +22,7 @@ from proxy.errors import (
     BackendUnavailable,
     LimitReached,
 )
-from proxy.resp import replies, replies_lanes
+from proxy.resp import replies, replies_lanes, replies_nodes
 
 log = structlog.get_logger()
 
@@ -96,6 +97,8 @@ class PuntTasks:
         match problem:
             case LimitReached():
                 return replies.limit_reached(problem.setting.encode(), problem.limit)
+            case BackendRefused() if key_of(client.lane).is_own:
+                return replies_nodes.not_let_in(None, problem.node, problem.words, self.timeout_s)
             case BackendRefused():
                 return replies_lanes.user_refused(problem.node, problem.words)
             case BackendGivenUp():

@@ -140,6 +140,8 @@ class FakeCluster:
                 return OK
             case [b"INFO", *_]:
                 return bulk(INFO)
+            case [b"HELLO", b"3", b"AUTH", _, word] if self.password not in (b"", word):
+                return error(b"WRONGPASS invalid username-password pair")
             case [b"HELLO", b"3", *_]:
                 connection.resp = 3
                 return map_frame([(bulk(b"server"), bulk(b"valkey"))], 3)

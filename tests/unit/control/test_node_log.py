@@ -9,8 +9,11 @@ from trio.testing import MockClock
 
 from proxy.cluster.addresses import Address
 from proxy.control.node_log import PROBLEMS_TOLD, NodeLog
+from proxy.errors import BackendRefused, BackendUnavailable
 
 A, B = Address("a", 1), Address("b", 2)
+REFUSED = BackendUnavailable("connection refused", sent=False)
+WRONG = b"WRONGPASS invalid username-password pair"
 
 
 def lines(happening: Callable[[], object]) -> list[tuple[str, str]]:
@@ -25,7 +28,7 @@ async def test_a_node_is_lost_once_and_back_once(autojump_clock: MockClock) -> N
 
     def a_hundred_attempts() -> None:
         for _ in range(100):
-            nodes.unreachable(A, "connection refused")
+            nodes.unreachable(A, REFUSED)
 
     assert lines(a_hundred_attempts) == [("node unreachable", "a:1")]
     assert nodes.away == (A,)
@@ -36,7 +39,7 @@ async def test_a_node_is_lost_once_and_back_once(autojump_clock: MockClock) -> N
 
 async def test_how_long_it_was_away_is_told(mock_clock: MockClock) -> None:
     nodes = NodeLog()
-    nodes.unreachable(A, "connection refused")
+    nodes.unreachable(A, REFUSED)
     mock_clock.jump(12.34)
 
     with capture_logs() as found:
@@ -50,7 +53,7 @@ async def test_another_reason_is_news_but_only_so_often() -> None:
 
     def many_reasons() -> None:
         for number in range(100):
-            nodes.unreachable(A, f"reason {number % 50}")
+            nodes.unreachable(A, BackendUnavailable(f"reason {number % 50}", sent=False))
 
     assert lines(many_reasons) == [("node unreachable", "a:1")] * PROBLEMS_TOLD
 
@@ -70,10 +73,24 @@ async def test_many_connections_that_break_at_once_are_one_line() -> None:
 
 async def test_a_node_that_has_left_the_cluster_is_not_looked_for() -> None:
     nodes = NodeLog()
-    nodes.unreachable(A, "connection refused")
-    nodes.unreachable(B, "connection refused")
+    nodes.unreachable(A, REFUSED)
+    nodes.unreachable(B, REFUSED)
 
     left = lines(lambda: nodes.forget_others({B}))
 
     assert left == [("unreachable node has left the cluster", "a:1")]
     assert nodes.away == (B,)
+
+
+async def test_what_a_node_said_that_does_not_let_us_in_holds_until_it_does_or_is_silent() -> None:
+    nodes = NodeLog()
+    heard = [nodes.refusal_of(A)]
+
+    for problem in (BackendRefused("a:1", WRONG), REFUSED, BackendRefused("a:1", WRONG), None):
+        if problem is None:
+            nodes.reached(A)
+        else:
+            nodes.unreachable(A, problem)
+        heard.append(nodes.refusal_of(A))
+
+    assert heard == [None, WRONG, None, WRONG, None]
