@@ -160,6 +160,7 @@ class Bringer:
         self._find_lane = find_lane
         self._address_of = address_of
         self._to_spread: dict[bytes, None] = {}
+        self._under_way: set[tuple[Pipeline, bytes]] = set()  # to which a body is being brought
         self._has_more = trio.Event()
 
     async def bring_first(self, slot: int, sha: bytes) -> None:
@@ -213,13 +214,21 @@ class Bringer:
             pipeline = self._find_lane(LaneKey(pipeline.lane.resp)).pipeline_to(pipeline.node)
             wait_s = OTHER_ROAD_S * (attempts + 1)
 
+        # All that was in flight lacks it, and is sent again behind the first that brings it.
+        if (pipeline, body) not in self._under_way:
+            self._load(pipeline, body)
+        return wait_s
+
+    def _load(self, pipeline: Pipeline, body: bytes) -> None:
+        self._under_way.add((pipeline, body))
+
         def take(reply: bytes | BackendUnavailable) -> None:
+            self._under_way.discard((pipeline, body))
             if isinstance(reply, bytes):
                 self._judge(body, reply)
 
         self._engine.submit(pipeline, encode_command(b"SCRIPT", b"LOAD", body), take)
         log.debug("script brought", node=str(self._address_of(pipeline.node)), bytes=len(body))
-        return wait_s
 
     def _judge(self, body: bytes, reply: bytes) -> None:
         if error_code(reply) == b"ERR":

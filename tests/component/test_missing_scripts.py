@@ -78,6 +78,25 @@ async def test_a_script_that_a_node_has_lost_is_brought_again(
     assert asked[1].connection is asked[2].connection
 
 
+async def test_it_is_brought_once_however_many_requests_lack_it(
+    cluster: FakeCluster, served: Served
+) -> None:
+    node = cluster.nodes[1]
+    scripts = [runs_scripts(each) for each in cluster.nodes]
+    key = cluster.key_of(node)
+    client = await served.connect()
+    await client.call("SCRIPT", "LOAD", BODY)
+    for _ in range(2):
+        scripts[1].clear()
+        node.log.clear()
+
+        await client.send(encode_command("EVALSHA", SHA, 1, key) * 100)
+
+        await client.expect(*[b"+it ran\r\n"] * 100)
+        assert len(node.seen(b"EVALSHA")) == 200
+        assert len(node.seen(b"SCRIPT", b"LOAD")) == 1
+
+
 async def test_a_node_has_the_scripts_before_the_first_request_of_a_connection(
     cluster: FakeCluster, served: Served
 ) -> None:
