@@ -151,13 +151,16 @@ class Link:
 
     def _connect(self) -> None:
         """Connect, anew if the server has closed the connection since it was last used."""
-        try:
-            is_stale = self._connection.can_read(0)
-        except (RedisError, OSError):
-            is_stale = True
-        if is_stale:
+        # Asked without a connection, can_read makes one, and a node that hangs is waited for twice.
+        if self._connection._sock is not None and self._is_stale():
             self._connection.disconnect()
         self._connection.connect()
+
+    def _is_stale(self) -> bool:
+        try:
+            return bool(self._connection.can_read(0))
+        except (RedisError, OSError):
+            return True
 
     def _read(self, command: Command, timeout_s: float) -> Reply:
         try:

@@ -11,14 +11,16 @@ Cost: by slots 1 ms, by load 0.1 s for 16384 slots (CPython 3.11).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from proxy.cluster.slots import SLOT_COUNT, slot_text
 from proxy.manage.errors import CannotPlan
+from proxy.manage.report import Report
 from proxy.manage.view import View
 
 TOLERANCE = 0.01  # of a mean load: below it, one more move is not worth what it costs
+MOST_WEIGHT = 1_000_000  # chosen: far above it sums of floats lose the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,17 @@ def plan_rebalance(
         loads: What each slot weighs; None: all the same.
 
     Raises:
-        CannotPlan: A node is no primary, a weight is negative, or all are 0.
+        CannotPlan: A node is no primary, or owns slots and does not answer; a weight is none,
+            or all are 0.
     """
     given = dict(weights or {})
-    _must_be_primaries(view, given)
-    nodes = [*view.topology.primaries, *view.topology.empty_primaries]
-    shares = {node.id: given.get(node.id, 1.0) for node in nodes}
-    if min(shares.values()) < 0 or not sum(shares.values()):
-        raise CannotPlan(["a weight is 0 or more, and at least one node needs more"])
+    nodes = [*(node.id for node in view.topology.primaries), *_ids(view.empty_primaries)]
+    _must_be_primaries(view, dict.fromkeys([*given, *nodes]))
+    shares = {node: given.get(node, 1.0) for node in nodes}
+    if not all(0 <= share <= MOST_WEIGHT for share in shares.values()) or not any(shares.values()):
+        raise CannotPlan(
+            [f"a weight is from 0 to {MOST_WEIGHT:,}, and at least one node needs more than 0"]
+        )
     owned = {node: view.slots_of(node) for node in shares}
     if loads is None:
         return _level_slots(owned, shares)
@@ -88,16 +93,14 @@ def plan_drain(view: View, leaving: str) -> tuple[Move, ...]:
     """Return the moves that empty a node: its slots go to whoever has fewest.
 
     Raises:
-        CannotPlan: It is no primary, or nobody else is.
+        CannotPlan: It is no primary, or nobody else is one that answers.
     """
     _must_be_primaries(view, [leaving])
-    owned = {
-        node.id: view.slots_of(node.id)
-        for node in (*view.topology.primaries, *view.topology.empty_primaries)
-    }
+    primaries = _ids((*view.primaries, *view.empty_primaries))
+    owned = {node: view.slots_of(node) for node in primaries}
     left = list(owned.pop(leaving))
     if left and not owned:
-        raise CannotPlan([f"{view.name(leaving)} is the only primary"])
+        raise CannotPlan([f"{view.name(leaving)} is the only primary that answers"])
     sizes = {node: len(slots) for node, slots in owned.items()}
     shares = dict.fromkeys(owned, 0)
     for _ in left:
@@ -120,7 +123,7 @@ def remaining_moves(moves: Sequence[Move], view: View) -> tuple[Move, ...]:
     the primary that a target copies now.
 
     Raises:
-        CannotPlan: A target is gone, or nobody owns a slot.
+        CannotPlan: A target is gone, nobody owns a slot, or who does does not answer.
     """
     moves = [replace(move, target=_primary_of(view, move.target)) for move in moves]
     _must_be_primaries(view, [move.target for move in moves])
@@ -132,6 +135,7 @@ def remaining_moves(moves: Sequence[Move], view: View) -> tuple[Move, ...]:
                 raise CannotPlan([f"nobody owns slot {slot}: see slotway cluster fix"])
             if owner.id != move.target:
                 found.setdefault((owner.id, move.target), []).append(slot)
+    _must_be_primaries(view, dict.fromkeys(source for source, _ in found))
     return tuple(Move(source, target, tuple(slots)) for (source, target), slots in found.items())
 
 
@@ -251,7 +255,11 @@ def _primary_of(view: View, node_id: str) -> str:
     return node_id if node is None or node.primary_id is None else node.primary_id
 
 
-def _must_be_primaries(view: View, nodes: Mapping[str, float] | Sequence[str]) -> None:
+def _ids(reports: Iterable[Report]) -> list[str]:
+    return [report.id for report in reports]
+
+
+def _must_be_primaries(view: View, nodes: Iterable[str]) -> None:
     problems = []
     for node_id in nodes:
         node = view.topology.node_by_id(node_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -175,6 +176,30 @@ def test_a_reshard_of_more_than_there_is_cannot_be_planned() -> None:
         plan_reshard(cluster.view(), ids[:1], ids[1], 6000)
     with pytest.raises(CannotPlan, match="is a replica"):
         plan_reshard(cluster.view(), ids[:1], ids[4], 1)
+
+
+def test_a_primary_that_does_not_answer_neither_gives_nor_gets() -> None:
+    cluster = cut_up([8192, 12288], extra=1)
+    first, second, third, empty = (node.id for node in cluster.nodes)
+    view, whole = cluster.view(frozenset({2})), cluster.view(frozenset({3}))
+
+    for weights in ({}, {first: 2.0}):
+        with pytest.raises(CannotPlan, match="10.0.0.3:7002 does not answer"):
+            plan_rebalance(view, weights)
+    with pytest.raises(CannotPlan, match="10.0.0.3:7002 does not answer"):
+        remaining_moves([Move(third, first, (16000,))], view)
+    assert {move.target for move in plan_drain(view, first)} == {second, empty}
+    # Without slots it is in nobody's way.
+    assert owners_after(whole, plan_rebalance(whole)) == {first: 5462, second: 5461, third: 5461}
+    assert {move.target for move in plan_drain(whole, first)} == {second, third}
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf, 1e308])
+def test_a_weight_that_is_no_share_is_refused(weight: float) -> None:
+    view = cut_up([8192, 12288]).view()
+
+    with pytest.raises(CannotPlan, match="a weight is"):
+        plan_rebalance(view, {view.reports[0].id: weight})
 
 
 def test_what_is_done_is_not_done_again_and_failovers_are_followed() -> None:
