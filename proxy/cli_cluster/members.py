@@ -66,7 +66,6 @@ def register(app: typer.Typer) -> None:
         with desk.progress() as tell:
             desk.manager.remove(plan, options, tell)
         desk.say(f"{plan.address} has left")
-        desk.manager.at(*(seed for seed in desk.manager.seeds if seed != plan.address))
         _answer_nodes(desk)
 
     @command(app, "replicate", changes=True)

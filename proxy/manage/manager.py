@@ -235,6 +235,8 @@ class ClusterManager(ClusterObserver):
     ) -> None:
         """Drain a node, give its replicas to others, and forget it everywhere.
 
+        Those who stay are asked first from then on: a seed that has left knows nobody.
+
         Raises:
             Interrupted: It was asked to stop while slots moved; no slot is open.
             ManageError: A node refused or went away; planned anew, it goes on.
@@ -245,6 +247,7 @@ class ClusterManager(ClusterObserver):
         if plan.new_primaries:
             member_run.replicate(self._links, look_again, plan.new_primaries, on_progress)
         member_run.forget(self._links, look_again, plan, on_progress)
+        self.at(*(report.address for report in look_again().reports))
 
     def plan_replicate(self, node: str, primary: str) -> ReplicatePlan:
         """Return how a node without slots, or a replica, would copy a primary.

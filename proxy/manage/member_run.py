@@ -68,7 +68,7 @@ def replicate(
     """
     view = look_again()
     for node, primary in pairs:
-        report = view.by_id[node]
+        report = view.report_of(node)
         if report.myself.primary_id != primary:
             on_progress(Progress(f"{report.address} copies {view.name(primary)}"))
             wait_until_none(partial(_refusal, links[report.address], primary))
@@ -140,7 +140,8 @@ def failover(
     """
     view = look_again()
     on_progress(Progress(f"{plan.heir} takes over"))
-    links[view.by_id[plan.heir_id].address].call("CLUSTER", "FAILOVER", *([mode] if mode else []))
+    heir = links[view.report_of(plan.heir_id).address]
+    heir.call("CLUSTER", "FAILOVER", *([mode] if mode else []))
 
     def not_yet() -> str | None:
         now = look_again()

@@ -15,7 +15,7 @@ from functools import cached_property
 from proxy.cluster.addresses import Address, AddressMap
 from proxy.cluster.map import Node, Topology
 from proxy.cluster.slots import SLOT_COUNT
-from proxy.manage.errors import CannotPlan
+from proxy.manage.errors import CannotPlan, NodeUnreachable
 from proxy.manage.report import Report
 
 
@@ -79,6 +79,22 @@ class View:
     def by_id(self) -> Mapping[str, Report]:
         """The reports by node id."""
         return {report.id: report for report in self.reports}
+
+    def report_of(self, node_id: str) -> Report:
+        """Return what a node says.
+
+        Raises:
+            NodeUnreachable: It says nothing.
+            CannotPlan: There is none with this id.
+        """
+        report = self.by_id.get(node_id)
+        if report is not None:
+            return report
+        node = self.topology.node_by_id(node_id)
+        if node is None:
+            raise CannotPlan([f"{node_id[:12]} is no node of this cluster"])
+        place = self.address_map.reachable(node.address)
+        raise NodeUnreachable(place, self.silent.get(place, "it does not answer"))
 
     @cached_property
     def primaries(self) -> tuple[Report, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,18 @@ def test_a_replica_copies_another_primary_and_leaves(
             manager.plan_replicate(str(first.address), str(third.address))
         with pytest.raises(CannotPlan, match="is a replica itself"):
             manager.plan_add(spare[0].address, replica_of=str(copy.address))
+
+
+def test_a_seed_may_leave(private_cluster: EmbeddedCluster) -> None:
+    leaving, second = private_cluster.nodes[3:5]
+    by_name = f"localhost:{second.port}"
+
+    told = slotway("remove-node", leaving.address, "--yes", "--json", "--seed", leaving.address)
+    assert len(json.loads(told)) == 5
+    with ClusterManager([by_name]) as manager:
+        manager.remove(manager.plan_remove(str(second.address)))
+
+        assert len(manager.nodes()) == 4
 
 
 def test_a_replica_takes_over_when_its_primary_is_gone(private_cluster: EmbeddedCluster) -> None:
