@@ -22,7 +22,6 @@ from rich.console import Console
 
 from proxy.argv import not_in_argv
 from proxy.cli_cluster.show_progress import Lines, bar
-from proxy.cluster.addresses import Address
 from proxy.config import Cluster
 from proxy.config.values import read_secret
 from proxy.errors import ConfigError, ProxyError
@@ -31,6 +30,7 @@ from proxy.manage.progress import ignore
 from proxy.sources import load_settings
 
 EXIT_PROBLEM, EXIT_USAGE = 1, 2
+DAY_S = 86_400.0  # nobody waits longer, and no system counts endlessly
 FILE_WIDTH = 160  # columns of tables, when the output is no terminal
 
 T = TypeVar("T")
@@ -41,7 +41,6 @@ class Desk:
     """Where a command works: the cluster, and the two ends of the terminal."""
 
     manager: ClusterManager
-    seeds: tuple[Address, ...]
     out: Console
     err: Console
     as_json: bool
@@ -149,7 +148,9 @@ _SHARED = {
     "timeout": (
         Annotated[
             float,
-            typer.Option(min=0.1, help="Seconds until a node that does not answer is silent."),
+            typer.Option(
+                min=0.1, max=DAY_S, help="Seconds until a node that does not answer is silent."
+            ),
         ],
         10.0,
     ),
@@ -235,10 +236,9 @@ def _open_desk(
     login = find_login(user, password, password_file)
     if not login.password:
         login = Login(settings.username, settings.read_password())
-    seeds = settings.seed_addresses()
     by_flags = Cluster.of_flags(tls, cacert, cert, key, sni, insecure)
     with ClusterManager(
-        seeds,
+        settings.seed_addresses(),
         username=login.username,
         password=login.password,
         tls=(by_flags if tls else settings).node_tls(),
@@ -247,7 +247,6 @@ def _open_desk(
     ) as manager:
         yield Desk(
             manager=manager,
-            seeds=seeds,
             out=_console(),
             err=_console(stderr=True),
             as_json=json,

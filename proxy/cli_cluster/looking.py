@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli_cluster import show_figures, show_state
-from proxy.cli_cluster.desk import EXIT_PROBLEM, Desk, command
+from proxy.cli_cluster.desk import DAY_S, EXIT_PROBLEM, Desk, command
 from proxy.manage import key_places
 
 
@@ -61,7 +61,8 @@ def register(app: typer.Typer) -> None:
     def metrics(
         desk: Desk,
         watch: Annotated[
-            float, typer.Option(min=0, help="Show them again every so many seconds.")
+            float,
+            typer.Option(min=0, max=DAY_S, help="Show them again every so many seconds."),
         ] = 0.0,
     ) -> None:
         """Show clients, memory, hits, commands and ops/s: of each node, and of all."""

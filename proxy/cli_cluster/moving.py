@@ -12,6 +12,7 @@ from proxy.cli_cluster import show_moves
 from proxy.cli_cluster.desk import Desk, command
 from proxy.errors import ConfigError
 from proxy.manage import MoveOptions, MoveOutcome, MovePlan, load_moves, save_moves
+from proxy.manage.move_plan import MOST_WEIGHT
 
 NOTHING_MOVED = MoveOutcome(slots=0, keys=0, seconds=0.0, method="", big_keys=())
 
@@ -120,9 +121,11 @@ def _weights(words: list[str] | None) -> dict[str, float]:
     for word in words or ():
         name, _, number = word.rpartition("=")
         try:
-            found[name] = float(number)
+            found[name] = weight = float(number)
         except ValueError:
             raise ConfigError(key="--weight", given=repr(word), allowed="NODE=number") from None
+        if not 0 <= weight <= MOST_WEIGHT:
+            raise ConfigError(key="--weight", given=repr(word), allowed=f"0 to {MOST_WEIGHT:,}")
     return found
 
 

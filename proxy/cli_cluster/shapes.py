@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli_cluster import show_shapes, show_state
-from proxy.cli_cluster.desk import EXIT_PROBLEM, Desk, command
+from proxy.cli_cluster.desk import DAY_S, EXIT_PROBLEM, Desk, command
 from proxy.cluster.addresses import Address
 from proxy.errors import ConfigError
 from proxy.manage import (
@@ -32,6 +32,7 @@ from proxy.manage import (
 )
 
 GUESS = Assumptions()
+MOST = 10**12  # chosen: figures above it are no cluster's
 
 
 def register(app: typer.Typer) -> None:
@@ -101,23 +102,25 @@ def register(app: typer.Typer) -> None:
             list[str] | None, typer.Option(help="Then: an address or id. Repeatable.")
         ] = None,
         lose_host: Annotated[list[str] | None, typer.Option(help="Last. Repeatable.")] = None,
-        requests_per_s: Annotated[float, typer.Option(min=0)] = GUESS.requests_per_s,
-        keys: Annotated[int, typer.Option(min=0, help="In the whole cluster.")] = GUESS.keys,
+        requests_per_s: Annotated[float, typer.Option(min=0, max=MOST)] = GUESS.requests_per_s,
+        keys: Annotated[
+            int, typer.Option(min=0, max=MOST, help="In the whole cluster.")
+        ] = GUESS.keys,
         key_bytes: Annotated[
-            float, typer.Option(min=0, help="Of a key with its value.")
+            float, typer.Option(min=0, max=MOST, help="Of a key with its value.")
         ] = GUESS.key_bytes,
         keys_per_s: Annotated[
-            float, typer.Option(min=1, help="Small keys moved a second.")
+            float, typer.Option(min=1, max=MOST, help="Small keys moved a second.")
         ] = GUESS.keys_per_s,
         bytes_per_s: Annotated[
-            float, typer.Option(min=1, help="What the network carries.")
+            float, typer.Option(min=1, max=MOST, help="What the network carries.")
         ] = GUESS.bytes_per_s,
         manner: Annotated[
             str,
             typer.Option(help="classic, waiting (Valkey 8), atomic (Valkey 9); else the file's."),
         ] = "",
         node_timeout: Annotated[
-            float, typer.Option(min=0, help="Seconds; 0: as the file says, or 15.")
+            float, typer.Option(min=0, max=DAY_S, help="Seconds; 0: as the file says, or 15.")
         ] = 0.0,
     ) -> None:
         """Play through growth, moves and losses on paper: slots, redirects, seconds. Asks no node.

@@ -85,13 +85,16 @@ def parse_slot_text(text: str) -> tuple[int, ...]:
     """Return the slots that ``slot_text`` has written, or a person, in order.
 
     Raises:
-        ValueError: Something in it is no range, or no slot.
+        ValueError: Something in it is no range, or no slot, or a slot is named twice.
     """
     found: list[int] = []
     for word in text.split():
         first, dash, last = word.partition("-")
-        # Bounded, however long the range that somebody has written.
-        found += range(int(first), min(int(last if dash else first), SLOT_COUNT) + 1)
-    if any(not 0 <= slot < SLOT_COUNT for slot in found):
-        raise ValueError(f"{text!r} names slots that do not exist")
+        slots = range(int(first), int(last if dash else first) + 1)
+        # Looked at before it is filled, however long the range that somebody has written.
+        if not slots or not 0 <= slots[0] <= slots[-1] < SLOT_COUNT:
+            raise ValueError(f"{word!r} names slots that do not exist")
+        found += slots
+    if len(set(found)) != len(found):
+        raise ValueError(f"{text!r} names slots more than once")
     return tuple(sorted(found))

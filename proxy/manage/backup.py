@@ -8,6 +8,7 @@ makes it a check.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ from proxy.cluster.addresses import Address, AddressMap
 from proxy.cluster.slots import SLOT_COUNT, slot_text
 from proxy.manage.report import version_pair
 from proxy.manage.view import View
+from proxy.manage.words import counted
 
 SETTINGS = (
     "cluster-node-timeout",
@@ -75,7 +77,15 @@ class Backup:
         return tuple(slot for slot in range(SLOT_COUNT) if slot not in owned)
 
     def at(self, places: Mapping[Address, Address]) -> Backup:
-        """Return this shape at other addresses, old to new; who is not named stays."""
+        """Return this shape at other addresses, old to new; who is not named stays.
+
+        Raises:
+            ValueError: Two nodes would have the same address.
+        """
+        taken = Counter(places.get(node.address, node.address) for node in self.nodes)
+        for place, nodes in taken.items():
+            if nodes > 1:
+                raise ValueError(f"{counted(nodes, 'node')} cannot all be at {place}")
         return replace(
             self,
             nodes=tuple(
@@ -192,8 +202,6 @@ def parse_places(words: list[str]) -> dict[Address, Address]:
         if place in found:
             raise ValueError(f"{place} is given twice")
         found[place] = Address.parse(new)
-    if len(set(found.values())) != len(found):
-        raise ValueError("two nodes cannot have the same new address")
     return found
 
 

@@ -97,41 +97,46 @@ class Link:
         Raises:
             NodeUnreachable: Not all replies came.
         """
-        return self.begin(commands, timeout_s=timeout_s)()
-
-    def begin(
-        self, commands: Sequence[Command], *, timeout_s: float | None = None
-    ) -> Callable[[], list[Reply]]:
-        """Send commands, and return what reads their replies; it must be called, once.
-
-        The link is nobody else's until then. Errors as ``call_each``, of both parts.
-        """
-        self._lock.acquire()
-        with self._released_if_broken():
-            self._connect()
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
-
-        def finish() -> list[Reply]:
-            with self._released_if_broken():
-                replies = [
-                    self._read(command, timeout_s or self._timeout_s) for command in commands
-                ]
-            self._lock.release()
-            return replies
-
-        return finish
+        with self.begun(commands, timeout_s=timeout_s) as read:
+            return read()
 
     @contextmanager
-    def _released_if_broken(self) -> Iterator[None]:
+    def begun(
+        self, commands: Sequence[Command], *, timeout_s: float | None = None
+    ) -> Iterator[Callable[[], list[Reply]]]:
+        """Send commands, and give what reads their replies; the link is nobody else's meanwhile.
+
+        Whoever leaves without all replies, as by Ctrl-C, leaves the link without a connection.
+        Errors as ``call_each``, of both parts.
+        """
+        with self._lock:
+            is_read = False
+
+            def read() -> list[Reply]:
+                nonlocal is_read
+                with self._translated():
+                    replies = [
+                        self._read(command, timeout_s or self._timeout_s) for command in commands
+                    ]
+                is_read = True
+                return replies
+
+            try:
+                with self._translated():
+                    self._connect()
+                    self._connection.send_packed_command(self._connection.pack_commands(commands))
+                yield read
+            finally:
+                if not is_read:
+                    # Replies may be on their way that nobody will read.
+                    self._connection.disconnect()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
             yield
-        except BaseException as problem:
-            # Replies may be on their way that nobody will read.
-            self._connection.disconnect()
-            self._lock.release()
-            if isinstance(problem, (RedisError, OSError)):
-                raise NodeUnreachable(self.address, _reason(problem)) from None
-            raise
+        except (RedisError, OSError) as problem:
+            raise NodeUnreachable(self.address, _reason(problem)) from None
 
     def peer_host(self) -> str:
         """Return the IP address that the node is reached at, its name resolved.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -89,20 +90,21 @@ class Links:
             NodeUnreachable: Not all replies came.
         """
         shares = [commands[start::lanes] for start in range(min(lanes, len(commands)))]
-        finishes: list[Callable[[], list[Reply]]] = []
+        reads: list[Callable[[], list[Reply]]] = []
         problem: NodeUnreachable | None = None
         replies: list[Reply] = []
-        for number, share in enumerate(shares):
-            try:
-                finishes.append(self.lane(address, number).begin(share))
-            except NodeUnreachable as found:
-                problem = found
-                break
-        for finish in finishes:
-            try:
-                replies += finish()
-            except NodeUnreachable as found:
-                problem = found
+        with ExitStack() as begun:
+            for number, share in enumerate(shares):
+                try:
+                    reads.append(begun.enter_context(self.lane(address, number).begun(share)))
+                except NodeUnreachable as found:
+                    problem = found
+                    break
+            for read in reads:
+                try:
+                    replies += read()
+                except NodeUnreachable as found:
+                    problem = found
         if problem is not None:
             raise problem
         return replies

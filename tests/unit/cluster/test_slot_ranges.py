@@ -36,7 +36,10 @@ def test_slots_are_written_in_ranges() -> None:
     assert slot_text([1, 2, 3, 7, 9, 10]) == "1-3 7 9-10"
 
 
-@pytest.mark.parametrize("text", ["x", "1-", "-1", "16384", "0-99999999999", "1,2"])
+@pytest.mark.parametrize(
+    "text",
+    ["x", "1-", "-1", "16384", "99999", "20000-30000", "0-99999999999", "1,2", "5-3", "0-3 2"],
+)
 def test_what_is_no_slot_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"slots|int"):
         parse_slot_text(text)

@@ -16,7 +16,7 @@ def test_an_heir_that_has_gone_is_unreachable() -> None:
     plan = plan_failover(cluster.view(), str(cluster.nodes[0].address))
     heir = cluster.nodes.index(next(node for node in cluster.nodes if node.id == plan.heir_id))
 
-    with Links() as links, pytest.raises(NodeUnreachable, match=f"{plan.heir}.*timed out"):
+    with Links() as links, pytest.raises(NodeUnreachable, match="timed out"):
         member_run.failover(links, lambda: cluster.view(frozenset({heir})), plan)
 
 

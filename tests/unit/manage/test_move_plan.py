@@ -184,9 +184,9 @@ def test_a_primary_that_does_not_answer_neither_gives_nor_gets() -> None:
     view, whole = cluster.view(frozenset({2})), cluster.view(frozenset({3}))
 
     for weights in ({}, {first: 2.0}):
-        with pytest.raises(CannotPlan, match="10.0.0.3:7002 does not answer"):
+        with pytest.raises(CannotPlan, match=r"10\.0\.0\.3:7002 does not answer"):
             plan_rebalance(view, weights)
-    with pytest.raises(CannotPlan, match="10.0.0.3:7002 does not answer"):
+    with pytest.raises(CannotPlan, match=r"10\.0\.0\.3:7002 does not answer"):
         remaining_moves([Move(third, first, (16000,))], view)
     assert {move.target for move in plan_drain(view, first)} == {second, empty}
     # Without slots it is in nobody's way.
