@@ -69,7 +69,8 @@ class Desk:
         """Return whether the plan that was shown is to be carried out.
 
         Raises:
-            typer.Exit: There is nobody to ask, and no ``--yes``.
+            typer.Exit: There is nobody to ask, and no ``--yes``; or the answer is no,
+                or Ctrl-C.
         """
         if self.dry_run:
             self.say("dry run: nothing was changed")
@@ -78,8 +79,10 @@ class Desk:
             return True
         try:
             agreed = typer.confirm(question, err=True)
-        except typer.Abort:
+        except typer.Abort as problem:
             self.say("")
+            if isinstance(problem.__context__, KeyboardInterrupt):
+                _end("stopped; nothing was changed", EXIT_PROBLEM)
             self.say("slotway: nobody to ask; nothing was changed. With --yes it is not asked")
             raise typer.Exit(EXIT_USAGE) from None
         if not agreed:

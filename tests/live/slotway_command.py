@@ -27,6 +27,7 @@ def begin_slotway(*words: object) -> subprocess.Popen[bytes]:
     """Begin a command in a process of its own; the caller ends it and waits for it."""
     return subprocess.Popen(
         [sys.executable, "-m", "proxy", "cluster", *map(str, words)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

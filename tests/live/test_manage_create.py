@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
 import redis
 from bare_nodes import bare_nodes
-from slotway_command import slotway
+from slotway_command import begin_slotway, slotway
 
 from proxy.embedded import ProxyProcess, RedisNode, StandaloneServer
 from proxy.manage import CannotPlan, ClusterManager, Progress
@@ -122,6 +123,19 @@ def test_nothing_is_made_without_a_yes(nodes: list[RedisNode]) -> None:
     slotway("create", *places, code=2)
 
     assert nodes[0].call_text("CLUSTER", "INFO").count(b"cluster_slots_assigned:0") == 1
+
+
+def test_ctrl_c_at_the_question_changes_nothing(nodes: list[RedisNode]) -> None:
+    asking = begin_slotway("create", *(node.address for node in nodes))
+    told = b""
+    while b"[y/N]" not in told:
+        told += asking.stderr.read(1)
+        assert asking.poll() is None, told
+
+    asking.send_signal(signal.SIGINT)
+
+    assert b"stopped; nothing was changed" in asking.communicate()[1]
+    assert asking.returncode == 1
 
 
 def test_no_node_at_all_is_a_failure_and_not_a_traceback(nodes: list[RedisNode]) -> None:
