@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from proxy.cluster.epochs import parse_epochs, unsettled_epoch
 from proxy.embedded.agreement import view_of
 from proxy.embedded.errors import EmbeddedError
 from proxy.embedded.node import RedisNode
@@ -135,27 +136,19 @@ def close_slots(
 def _wait_until_epochs_are_settled(
     source: RedisNode, target: RedisNode, bystanders: Sequence[RedisNode]
 ) -> None:
-    """Wait until the epoch that the target will claim the slots with is above the source's.
-
-    The target takes the highest epoch it has heard of plus one. If the source took
-    a new one a moment ago, with another slot, that may be the source's own; then
-    a node that is not told (a replica) believes the source for ever. Likewise if the source
-    shares its epoch with another primary: it takes a higher one when it hears of that.
-    """
+    """Wait until the target can claim slots for good."""
+    reason: str | None = None
 
     def are_settled() -> bool:
-        epochs = [_epochs(node) for node in (target, source, *bystanders)]
-        taken = [each["cluster_my_epoch"] for each in epochs]
-        return epochs[0]["cluster_current_epoch"] >= max(taken) and len(set(taken)) == len(taken)
+        nonlocal reason
+        told = {
+            node.address: parse_epochs(node.call_text("CLUSTER", "INFO"))
+            for node in (target, source, *bystanders)
+        }
+        reason = unsettled_epoch(told, target.address)
+        return reason is None
 
-    what = f"{target.address} to know all epochs, each of one primary"
-    wait_for(are_settled, GOSSIP_DEADLINE_S, what)
-
-
-def _epochs(node: RedisNode) -> dict[str, int]:
-    lines = node.call_text("CLUSTER", "INFO").decode().splitlines()
-    pairs = (line.split(":") for line in lines)
-    return {name: int(number) for name, number in pairs if name.endswith("_epoch")}
+    wait_for(are_settled, GOSSIP_DEADLINE_S, lambda: f"settled epochs: {reason}")
 
 
 def _set_slots(node: RedisNode, slots: Sequence[int], state: str, node_id: bytes) -> None:

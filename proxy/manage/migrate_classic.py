@@ -2,10 +2,9 @@
 
 Strategy: a batch of slots is open at a time. The target hears of its new slots first, and
 takes an epoch of its own with them; then the source, then all other primaries, since a
-node that is not told has to hear it by gossip. Before that, the epochs must be settled: the
-target claims with the highest that it has heard of plus one, and that may otherwise be the
-source's own (Redis 7.0), whom others then believe for ever. Where they believe it all the
-same, the target claims anew, with a higher one.
+node that is not told has to hear it by gossip. Before that, the epochs must be settled
+(``proxy.cluster.epochs``). Where others believe the source all the same, the target claims
+anew, with a higher one.
 
 Cost: some waits for each batch; 1000 empty slots take 0.5 s with Redis 7.0 and 2 s with Valkey
 8 or later, where each SETSLOT waits for the replicas (2 cores, loopback).
@@ -17,12 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.epochs import parse_epochs, unsettled_epoch
 from proxy.cluster.topology import parse_cluster_nodes
 from proxy.manage.errors import NodeRefused, NotInTime
 from proxy.manage.links import Links
 from proxy.manage.migrate_keys import KeyMover, Tally
 from proxy.manage.patience import wait_until_none
-from proxy.manage.report import parse_pairs
 
 GOSSIP_DEADLINE_S = 30.0
 CLAIM_S = 5.0  # chosen: gossip goes round once a second, and would have settled it
@@ -125,26 +124,12 @@ class ClassicMigration:
         set_slots(self._links, address, slots, state, node_id, lanes=lanes)
 
     def _unsettled_epoch(self) -> str | None:
-        """Of two primaries with one epoch, one takes a higher as soon as it hears of the other.
-
-        If that is the source, after the target has claimed its slots, the claim is void.
-        """
         road = self._road
-        epochs = {each: self._epochs(each) for each in (road.target, road.source, *road.bystanders)}
-        known = epochs[road.target]["cluster_current_epoch"]
-        whose: dict[int, Address] = {}
-        for address, told in epochs.items():
-            epoch = told["cluster_my_epoch"]
-            if epoch > known:
-                return f"{road.target} does not know the epoch of {address}"
-            if epoch in whose:
-                return f"{whose[epoch]} and {address} have the same epoch, {epoch}"
-            whose[epoch] = address
-        return None
-
-    def _epochs(self, address: Address) -> dict[str, int]:
-        facts = parse_pairs(self._links[address].call("CLUSTER", "INFO"))
-        return {name: int(value) for name, value in facts.items() if name.endswith("_epoch")}
+        told = {
+            each: parse_epochs(self._links[each].call("CLUSTER", "INFO"))
+            for each in (road.target, road.source, *road.bystanders)
+        }
+        return unsettled_epoch(told, road.target)
 
     def _unbeliever(self, slots: Sequence[int]) -> str | None:
         """Gossip that the source sent before it was told can undo it for a moment."""
