@@ -17,40 +17,56 @@ from proxy.errors import BackendProtocolError
 
 @dataclass(frozen=True, slots=True)
 class Epochs:
-    """What one node says of config epochs."""
+    """What one primary says of config epochs."""
 
     own: int
-    """With which it claims its slots; a replica's is its primary's."""
+    """With which it claims its slots."""
     highest: int
     """That it has heard of."""
 
 
-def parse_epochs(cluster_info: bytes) -> Epochs:
-    """Read the reply to CLUSTER INFO.
+QUESTIONS = (("CLUSTER", "INFO"), ("INFO", "replication"))
+"""What ``parse_epochs`` takes the replies of."""
+
+
+def parse_epochs(cluster_info: bytes, replication: bytes) -> Epochs | None:
+    """Read the replies to ``QUESTIONS``; None for a replica, which tells its primary's epoch.
 
     Raises:
         BackendProtocolError: The epochs are not in it, or no numbers.
     """
-    lines = cluster_info.decode("utf-8", "replace").splitlines()
-    facts = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    facts = {**_pairs(cluster_info), **_pairs(replication)}
+    if facts.get("role") == "slave":
+        return None
     try:
         return Epochs(int(facts["cluster_my_epoch"]), int(facts["cluster_current_epoch"]))
     except (KeyError, ValueError) as problem:
         raise BackendProtocolError(f"CLUSTER INFO without epochs: {problem}") from None
 
 
-def unsettled_epoch(told: Mapping[Address, Epochs], claimant: Address) -> str | None:
+def unsettled_epoch(told: Mapping[Address, Epochs | None], claimant: Address) -> str | None:
     """Return why a claim to slots could be undone by gossip, in words; None if it could not.
 
     Args:
-        told: What all primaries say, the claimant among them.
+        told: What all say who were primaries, the claimant among them; None of who has become a
+            replica. A claimant that has refuses by itself, and is not waited for.
         claimant: Who is to claim slots.
     """
+    claiming = told[claimant]
+    if claiming is None:
+        return None
     whose: dict[int, Address] = {}
     for address, epochs in told.items():
-        if epochs.own > told[claimant].highest:
+        if epochs is None:
+            continue
+        if epochs.own > claiming.highest:
             return f"{claimant} does not know the epoch of {address}"
         if epochs.own in whose:
             return f"{whose[epochs.own]} and {address} have the same epoch, {epochs.own}"
         whose[epochs.own] = address
     return None
+
+
+def _pairs(text: bytes) -> dict[str, str]:
+    lines = text.decode("utf-8", "replace").splitlines()
+    return {name: value for name, _, value in (line.partition(":") for line in lines)}

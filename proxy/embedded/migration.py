@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from proxy.cluster.epochs import parse_epochs, unsettled_epoch
+from proxy.cluster.epochs import QUESTIONS, Epochs, parse_epochs, unsettled_epoch
 from proxy.embedded.agreement import view_of
 from proxy.embedded.errors import EmbeddedError
 from proxy.embedded.node import RedisNode
@@ -141,14 +141,15 @@ def _wait_until_epochs_are_settled(
 
     def are_settled() -> bool:
         nonlocal reason
-        told = {
-            node.address: parse_epochs(node.call_text("CLUSTER", "INFO"))
-            for node in (target, source, *bystanders)
-        }
+        told = {node.address: _epochs(node) for node in (target, source, *bystanders)}
         reason = unsettled_epoch(told, target.address)
         return reason is None
 
     wait_for(are_settled, GOSSIP_DEADLINE_S, lambda: f"settled epochs: {reason}")
+
+
+def _epochs(node: RedisNode) -> Epochs | None:
+    return parse_epochs(*(node.call_text(*question) for question in QUESTIONS))
 
 
 def _set_slots(node: RedisNode, slots: Sequence[int], state: str, node_id: bytes) -> None:

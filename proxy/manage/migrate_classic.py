@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
-from proxy.cluster.epochs import parse_epochs, unsettled_epoch
+from proxy.cluster.epochs import QUESTIONS, parse_epochs, unsettled_epoch
 from proxy.cluster.topology import parse_cluster_nodes
 from proxy.manage.errors import NodeRefused, NotInTime
 from proxy.manage.links import Links
@@ -126,7 +126,7 @@ class ClassicMigration:
     def _unsettled_epoch(self) -> str | None:
         road = self._road
         told = {
-            each: parse_epochs(self._links[each].call("CLUSTER", "INFO"))
+            each: parse_epochs(*self._links[each].call_many(QUESTIONS))
             for each in (road.target, road.source, *road.bystanders)
         }
         return unsettled_epoch(told, road.target)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from bare_nodes import bare_nodes
 from slotway_command import slotway
 
-from proxy.embedded import EmbeddedCluster, RedisNode
-from proxy.manage import CannotPlan, ClusterManager
+from proxy.cluster.slots import SLOT_COUNT
+from proxy.embedded import EmbeddedCluster, RedisNode, wait_for
+from proxy.manage import (
+    Backup,
+    BackupNode,
+    CannotPlan,
+    ClusterManager,
+    Move,
+    MoveOptions,
+    Progress,
+)
 
 pytestmark = pytest.mark.live
 
@@ -113,3 +122,37 @@ def test_a_primary_that_gives_its_last_slot_away_may_become_a_replica(
             assert manager.info().disagreement is None
             manager.remove(manager.plan_remove(first))
             assert len(manager.nodes()) == 3
+
+
+def test_two_primaries_are_drained_and_one_is_a_replica_before_the_other(engine: str) -> None:
+    """A replica tells its primary's epoch: that is no collision."""
+    with (
+        bare_nodes(engine, 4) as nodes,
+        ClusterManager([node.address for node in nodes]) as manager,
+    ):
+        manager.create(manager.plan_restore(shape(nodes, (range(20), range(20, 120)))))
+        view = manager.look()
+        first, second, third, fourth = (view.find(str(node.address)).id for node in nodes)
+
+        def until_it_is_a_replica(stand: Progress) -> None:
+            if stand.done >= 20 and stand.step == "open":
+                wait_for(lambda: nodes[0].info("replication")["role"] == "slave", 30.0)
+
+        moves = [Move(first, third, tuple(range(20))), Move(second, fourth, tuple(range(20, 120)))]
+        manager.move(moves, MoveOptions(method="classic"), until_it_is_a_replica)
+
+        assert [shard.slots for shard in manager.distribution().shards] == [8020, 8364]
+
+
+def shape(nodes: Sequence[RedisNode], slots: Sequence[Iterable[int]]) -> Backup:
+    """Return a shape in which the first nodes have these slots, and the last two the others."""
+    left = range(max(map(max, slots)) + 1, SLOT_COUNT)
+    shares = (*slots, left[:8000], left[8000:])
+    rows = zip(nodes, shares, strict=True)
+    return Backup(
+        "2026-01-01T00:00:00+00:00",
+        tuple(
+            BackupNode(str(number), node.address, "", "primary", None, tuple(share), 0, "", "")
+            for number, (node, share) in enumerate(rows)
+        ),
+    )
