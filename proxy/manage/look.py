@@ -60,7 +60,7 @@ def watcher(
     seeds: Sequence[Address],
     address_map: AddressMap | None = None,
     *,
-    without: Address | None = None,
+    without: str | None = None,
 ) -> Callable[[], View]:
     """Return a function that looks again, by whatever nodes answered the last time.
 
@@ -68,13 +68,14 @@ def watcher(
         links: Asked through.
         seeds: Whom to ask first.
         address_map: As for ``look``.
-        without: A node that is not asked for the others: it is leaving, and will forget them.
+        without: The id of a node that is not asked for the others, wherever it is reached: it is
+            leaving, and will forget them. It is none of the seeds.
     """
-    known = [seed for seed in seeds if seed != without]
+    known = list(seeds)
 
     def again() -> View:
         view = look(links, known, address_map)
-        answered = [report.address for report in view.reports if report.address != without]
+        answered = [report.address for report in view.reports if report.id != without]
         known[:] = dict.fromkeys([*answered, *known])
         return view
 

@@ -350,8 +350,5 @@ class ClusterManager(ClusterObserver):
 
     def _watcher(self, *, without: str | None = None) -> Callable[[], View]:
         """Return a function that looks again, by everybody but the node with this id."""
-        view = self.look()
-        left = view.by_id.get(without or "")
-        seeds = [report.address for report in view.reports]
-        leaving = left.address if left else None
-        return watcher(self._links, seeds, self._address_map, without=leaving)
+        seeds = [report.address for report in self.look().reports if report.id != without]
+        return watcher(self._links, seeds, self._address_map, without=without)
