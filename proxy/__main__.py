@@ -35,9 +35,14 @@ def main() -> None:
     if is_ours:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        cli.app()
+        try:
+            cli.app()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         os._exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os._exit(EXIT_PROBLEM)  # who read has gone, as head does: nothing is to be said
     except OSError as problem:
         if problem.errno not in _CANNOT_WRITE:
             raise

@@ -77,7 +77,7 @@ def run_demo(
             if console.is_terminal:
                 console.print()  # the terminal has just echoed ^C
         except EmbeddedError as problem:
-            console.print(Text(f"\n  {problem}", "red"))
+            console.print(Text(f"\n  {problem}", "red"), soft_wrap=True)  # commands stay whole
             code = EXIT_FAILED
     return code
 

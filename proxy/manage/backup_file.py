@@ -52,7 +52,9 @@ def read_backup(text: str, *, is_json: bool) -> Backup:
         if whole["format"] != FORMAT:
             raise ValueError(f"format {whole['format']!r} is not {FORMAT}")
         backup = Backup(str(whole["taken_at"]), tuple(_node(row) for row in whole["nodes"]))
-    except (KeyError, TypeError, AttributeError, RecursionError) as problem:
+    except KeyError as problem:
+        raise ValueError(f"it is no backup: it has no {problem}") from None
+    except (TypeError, AttributeError, RecursionError) as problem:
         raise ValueError(f"it is no backup: {type(problem).__name__} {problem}") from None
     _must_be_sound(backup)
     return backup

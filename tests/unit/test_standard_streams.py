@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -27,6 +28,26 @@ def test_a_full_disk_is_said_in_a_line(args: list[str]) -> None:
 
     assert found.stderr == b"slotway: cannot write: No space left on device\n"
     assert found.returncode == 1
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["a full disk", "a reader that has gone"])
+def test_what_is_still_in_the_buffer_cannot_be_written(is_full: bool) -> None:
+    script = "import sys; sys.argv = ['slotway', 'health']; from proxy import cli, __main__\n"
+    script += "cli.app = lambda: (sys.stdout.write('kept'), sys.exit(0))\n__main__.main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "wb") as full, open(writing, "wb") as unread:
+        found = subprocess.run(
+            [sys.executable, "-c", script],
+            env={name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"},
+            stdout=full if is_full else unread,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+
+    said = b"slotway: cannot write: No space left on device\n" if is_full else b""
+    assert (found.returncode, found.stderr) == (1, said)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

@@ -94,7 +94,7 @@ def test_what_is_written_is_read(
         ('copies = ""', 'copies = "me"', "a primary nobody"),
         ("format = 1", "format = 2", "format 2 is not 1"),
         ('address = "10.0.0.2:7001"', 'address = "10.0.0.1:7000"', "the same address"),
-        ('taken_at = "2026', 'took_at = "2026', "no backup"),
+        ('taken_at = "2026', 'took_at = "2026', "no backup: it has no 'taken_at'"),
     ],
 )
 def test_what_is_no_backup_is_refused(old: str, new: str, words: str) -> None:
