@@ -94,6 +94,7 @@ class Reads:
         self._tables: dict[ReadFrom | None, ReadTable | None] = {}
         self._favourites: dict[str, int] = {}
         self._moving: dict[int, int] = {}
+        self._moving_before: frozenset[int] = frozenset()  # when the tables were made
         self._replicas: frozenset[Address] = frozenset()
         pulse.questions = self._questions
         pulse.on_answer = self._take_answers
@@ -157,6 +158,9 @@ class Reads:
         self._known = {node: known for node, known in self._known.items() if node in present}
         ids = {node.id for node in topology.nodes}
         self._offsets = {node: seen for node, seen in self._offsets.items() if node in ids}
+        # Only the two nodes say so themselves, and not every map is one of theirs.
+        for slot in {*topology.migrating, *topology.importing}:
+            self.note_moving(slot)
         # A slot of which nobody has said ASK since two maps is on the move no more.
         self._moving = {
             slot: since
@@ -213,11 +217,12 @@ class Reads:
         topology = self._topology()
         if topology is None or not (self.is_wanted or any(self._tables.values())):
             return
-        moving = {*self._moving, *topology.migrating, *topology.importing}
+        moving, before = frozenset(self._moving), self._moving_before
+        self._moving_before = moving
         wanted = {*self._pools.reads.policies, ReadFrom.PRIMARY}
         for policy in (*wanted, *((None,) if self.rules.hedge_after_s else ())):
             rows = self._rows_for(policy, topology)
-            if rows == self._rows.get(policy) and policy in self._tables:
+            if rows == self._rows.get(policy) and policy in self._tables and moving == before:
                 continue
             self._rows[policy] = rows
             has_none = policy is ReadFrom.PRIMARY and not rows

@@ -79,7 +79,7 @@ cdef class Hedger(Router):
         cdef CReaders* readers
         cdef Pipeline other
         cdef Request twin
-        if owner >= self.hedgers.size or client.insists:
+        if owner >= self.hedgers.size or client.insists or request.slot in self.hedgers.moving:
             return 0
         readers = &self.hedgers.by_owner[owner]
         for i in range(readers.count):

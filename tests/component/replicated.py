@@ -46,6 +46,19 @@ class Shard:
         """Wait until so many replicas are of use, by the proxy's own knowledge."""
         await until(lambda: self.usable() == count)
 
+    async def open_slot(self) -> None:
+        """Begin to move the key's slot to another shard; the proxy has read of it afterwards."""
+        slot = key_slot(self.key)
+        self.cluster.begin_migration(slot, self.others[0])
+        watcher = self.served.proxy.watcher
+
+        def is_read() -> bool:
+            watcher.suspect()  # not every node tells
+            topology = watcher.topology
+            return topology is not None and slot in topology.migrating
+
+        await until(is_read)
+
 
 @asynccontextmanager
 async def shard(

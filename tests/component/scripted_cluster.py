@@ -263,6 +263,9 @@ class FakeCluster:
             primary = self.primary_of.get(node)
             flags = ("myself," if node is asked else "") + ("slave" if primary else "master")
             slots = " ".join(f"{a}-{b}" for a, b, owner in ranges if owner is node)
+            for slot, (source, target) in self.migrating.items() if node is asked else ():
+                slots += f" [{slot}->-{target.id}]" if source is node else ""
+                slots += f" [{slot}-<-{source.id}]" if target is node else ""
             lines.append(
                 f"{node.id} {host}:{node.port}@{node.port} {flags} "
                 f"{primary.id if primary else '-'} 0 0 "

@@ -143,6 +143,26 @@ async def test_no_reply_of_another_node_counts_behind_a_later_write() -> None:
         assert found.served.engine.hedges_won == 0
 
 
+async def test_a_read_of_a_slot_that_moves_is_not_asked_of_a_replica() -> None:
+    async with shard(hedge_after_ms=20, hedge_share=1.0) as found:
+        await found.ready()
+        await found.open_slot()
+        client, other = await found.served.connect(), await found.served.connect()
+        another = found.cluster.keys_of(found.primary, 2)[1]
+        found.cluster.store[another] = b"x"
+        held = found.primary.hold(b"GET")
+
+        await client.ask("GET", found.key)
+        await held.arrived()
+        # What waits behind it has been looked at when this is answered, so both have.
+        assert await other.call("GET", another) == b"$1\r\nx\r\n"
+        held.let_go()
+
+        await client.expect(b"$1\r\nx\r\n")
+        assert not any(replica.seen(b"GET", found.key) for replica in found.replicas)
+        assert found.served.engine.hedges == 1
+
+
 async def test_an_error_of_the_other_node_answers_nobody() -> None:
     async with shard(hedge_after_ms=20, hedge_share=1.0) as found:
         await found.ready()

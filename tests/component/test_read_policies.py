@@ -129,6 +129,40 @@ async def test_a_moved_of_a_replica_changes_no_map() -> None:
         assert found.primary in found.readers()
 
 
+@pytest.mark.parametrize("policy", ["prefer_replica", "replica"])
+async def test_a_key_that_has_left_is_found_once_the_map_says_that_its_slot_moves(
+    policy: str,
+) -> None:
+    async with shard(policy=policy) as found:
+        await found.ready()
+        await read_by_many(found)
+        for replica in found.replicas:
+            replica.always(b"GET", answer=b"$-1\r\n")  # it does not know of the move
+
+        await found.open_slot()
+        found.cluster.migrate_key(found.key)
+
+        await read_by_many(found)
+        assert found.others[0].seen(b"GET", found.key)
+
+
+async def test_when_no_slot_moves_any_more_replicas_answer_again() -> None:
+    async with shard(policy="prefer_replica") as found:
+        await found.ready()
+        await found.open_slot()
+        await found.ready(0)
+
+        found.cluster.migrating.clear()
+        watcher = found.served.proxy.watcher
+        for number in range(3):  # other slots move meanwhile
+            generation = found.served.topology.generation
+            found.cluster.give(16383 - number, found.others[0])
+            watcher.suspect()
+            await until(lambda now=generation: found.served.topology.generation > now)
+
+        await found.ready()
+
+
 async def test_a_dead_replicas_reads_go_elsewhere() -> None:
     async with shard(policy="prefer_replica") as found:
         await found.ready()
