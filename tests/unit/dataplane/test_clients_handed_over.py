@@ -50,7 +50,8 @@ def move(client: FakeClient, board: Switchboard, other: Switchboard) -> Client:
     return taken
 
 
-@given(sizes=st.lists(st.integers(0, 40_000), min_size=1, max_size=8), at=st.floats(0, 1))
+# All of them fit into a socket, which takes less of the same bytes when memory is in pieces.
+@given(sizes=st.lists(st.integers(0, 10_000), min_size=1, max_size=8), at=st.floats(0, 1))
 def test_every_reply_comes_wherever_the_bytes_are_cut(sizes: list[int], at: float) -> None:
     with Switchboard(SPECS) as board, Switchboard(SPECS) as other:
         for node in (*board.nodes, *other.nodes):
