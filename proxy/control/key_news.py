@@ -47,6 +47,7 @@ RETRY_S = 0.1  # chosen: as long as an open slot or a missing node is left alone
 _REFUSALS = frozenset(
     {b"CLUSTERDOWN", b"LOADING", b"MASTERDOWN", b"MOVED", b"READONLY", b"TRYAGAIN"}
 )
+_PING = encode_command(b"PING")
 _SETUP = ((b"CLIENT", b"SETNAME", b"slotway-key-news"), (b"CLIENT", b"TRACKING", b"ON"))
 
 
@@ -143,8 +144,15 @@ class KeyNews:
 
     def note_silence(self, key: WatchedKey) -> None:
         """Note that the key's node does not answer; until it does, nobody waits for it."""
-        if key.pipeline is not None:
-            self._silent.add(key.pipeline)
+        pipeline = key.pipeline
+        if pipeline is not None and pipeline not in self._silent:
+            self._silent.add(pipeline)
+            # Nobody may wait for any of its keys by the time that it wakes up.
+            self._engine.submit(pipeline, _PING, partial(self._woken, pipeline))
+
+    def _woken(self, pipeline: Pipeline, reply: bytes | BackendUnavailable) -> None:
+        if isinstance(reply, bytes):
+            self._silent.discard(pipeline)
 
     # ---- what Watch asks ---------------------------------------------------------------
 
