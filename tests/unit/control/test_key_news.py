@@ -51,7 +51,7 @@ class Cluster:
     suspicions: int = 0
 
     def submit(self, link: Link, frame: bytes, on_done: Callable[..., object]) -> object:
-        entry = (frame.split(b"\r\n")[4], on_done)
+        entry = (frame.split(b"\r\n")[-2], on_done)
         link.asked.append(entry)
         return entry
 
@@ -250,6 +250,20 @@ async def test_nobody_waits_twice_for_a_node_that_does_not_answer(
     assert waited_again == pytest.approx(0)
     assert not second.is_silent(0)
     assert called(first) == [0]
+
+
+async def test_a_node_that_answers_when_nobody_waits_any_more_is_waited_for_again(
+    news: KeyNews, link: Link, autojump_clock: trio.testing.MockClock
+) -> None:
+    watch = news.watch(0, [b"a"], b"LLEN")
+    await watch.wait_known(within_s=0.5)
+    watch.close()
+    was_silent = watch.is_silent(0)
+
+    link.answer(b"+PONG\r\n")
+
+    assert was_silent
+    assert not news.watch(0, [b"b"], b"LLEN").is_silent(0)
 
 
 async def test_a_lost_connection_has_its_keys_asked_for_again(
