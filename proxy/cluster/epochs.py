@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.facts import parse_pairs
 from proxy.errors import BackendProtocolError
 
 
@@ -35,7 +36,7 @@ def parse_epochs(cluster_info: bytes, replication: bytes) -> Epochs | None:
     Raises:
         BackendProtocolError: The epochs are not in it, or no numbers.
     """
-    facts = {**_pairs(cluster_info), **_pairs(replication)}
+    facts = {**parse_pairs(cluster_info), **parse_pairs(replication)}
     if facts.get("role") == "slave":
         return None
     try:
@@ -65,8 +66,3 @@ def unsettled_epoch(told: Mapping[Address, Epochs | None], claimant: Address) ->
             return f"{whose[epochs.own]} and {address} have the same epoch, {epochs.own}"
         whose[epochs.own] = address
     return None
-
-
-def _pairs(text: bytes) -> dict[str, str]:
-    lines = text.decode("utf-8", "replace").splitlines()
-    return {name: value for name, _, value in (line.partition(":") for line in lines)}

@@ -159,13 +159,12 @@ class Reads:
         ids = {node.id for node in topology.nodes}
         self._offsets = {node: seen for node, seen in self._offsets.items() if node in ids}
         # Only the two nodes say so themselves, and not every map is one of theirs.
-        for slot in {*topology.migrating, *topology.importing}:
-            self.note_moving(slot)
+        self._moving |= dict.fromkeys(
+            [*topology.migrating, *topology.importing], topology.generation
+        )
         # A slot of which nobody has said ASK since two maps is on the move no more.
         self._moving = {
-            slot: since
-            for slot, since in self._moving.items()
-            if since + 1 >= topology.generation or slot in topology.migrating
+            slot: since for slot, since in self._moving.items() if since + 1 >= topology.generation
         }
         self.settle()
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from proxy.cluster.facts import parse_pairs
 from proxy.cluster.topology import Address
 from proxy.embedded.errors import EmbeddedError
 from proxy.embedded.leash import Leash
@@ -201,9 +202,7 @@ class RedisNode:
 
     def info(self, section: str) -> dict[str, str]:
         """Return one section of INFO as names and values."""
-        lines = self.call_text("INFO", section).decode("utf-8", "replace").splitlines()
-        pairs = (line.partition(":") for line in lines if ":" in line)
-        return {name: value for name, _, value in pairs}
+        return parse_pairs(self.call_text("INFO", section))
 
     def tail(self) -> str:
         """Return the end of the log, for messages."""

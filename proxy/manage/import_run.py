@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from proxy.cluster.addresses import Address
+from proxy.cluster.facts import parse_pairs
 from proxy.cluster.slots import key_slot
 from proxy.manage.errors import CannotPlan, Interrupted, ManageError, NodeRefused
 from proxy.manage.links import Command, Links, Reply, Word
 from proxy.manage.migrate_run import Stop
 from proxy.manage.patience import wait_until_none
 from proxy.manage.progress import OnProgress, Progress, ignore
-from proxy.manage.report import parse_pairs
 from proxy.manage.view import View
 from proxy.manage.words import counted
 

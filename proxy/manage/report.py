@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from proxy.cluster.addresses import MAX_PORT, Address
+from proxy.cluster.facts import parse_pairs
 from proxy.cluster.map import Topology
 from proxy.cluster.topology import parse_cluster_nodes
 from proxy.errors import BackendProtocolError
@@ -176,13 +177,6 @@ def parse_report(address: Address, replies: Sequence[Reply], peer_host: str = ""
     if not any("myself" in line.flags for line in lines):
         raise BackendProtocolError(f"CLUSTER NODES of {address}: no line about itself")
     return Report(address, topology, lines, cluster_facts, facts, peer_host=peer_host)
-
-
-def parse_pairs(text: bytes) -> dict[str, str]:
-    """Return ``name:value`` lines as a dict; headings and empty lines are left out."""
-    lines = text.decode("utf-8", "replace").splitlines()
-    pairs = (line.partition(":") for line in lines if ":" in line and not line.startswith("#"))
-    return {name: value for name, _, value in pairs}
 
 
 def _rows(nodes: bytes) -> list[list[str]]:

@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 from fake_node import FakeNode, Seen
+from raw_client import RawClient
 from scripted_cluster import FakeCluster
 from served import Served, until
 
@@ -34,6 +35,13 @@ def runs_scripts(node: FakeNode) -> list[bytes]:
     node.by(b"EVALSHA", answerer=run)
     node.always(b"EVAL", answer=b"+it ran\r\n")
     return has
+
+
+async def who_loads(served: Served) -> RawClient:
+    """Return a client that has brought the script."""
+    client = await served.connect()
+    await client.call("SCRIPT", "LOAD", BODY)
+    return client
 
 
 async def test_a_script_that_came_with_eval_is_brought_before_it_is_named(
@@ -65,8 +73,7 @@ async def test_a_script_that_a_node_has_lost_is_brought_again(
 ) -> None:
     new = cluster.nodes[1]
     scripts = [runs_scripts(each) for each in cluster.nodes]
-    client = await served.connect()
-    await client.call("SCRIPT", "LOAD", BODY)
+    client = await who_loads(served)
     scripts[1].clear()
 
     reply = await client.call("EVALSHA", SHA, 1, cluster.key_of(new))
@@ -84,8 +91,7 @@ async def test_it_is_brought_once_however_many_requests_lack_it(
     node = cluster.nodes[1]
     scripts = [runs_scripts(each) for each in cluster.nodes]
     key = cluster.key_of(node)
-    client = await served.connect()
-    await client.call("SCRIPT", "LOAD", BODY)
+    client = await who_loads(served)
     for _ in range(2):
         scripts[1].clear()
         node.log.clear()
@@ -103,8 +109,7 @@ async def test_a_node_has_the_scripts_before_the_first_request_of_a_connection(
     node = cluster.nodes[1]
     scripts = [runs_scripts(each) for each in cluster.nodes]
     key = cluster.key_of(node)
-    client = await served.connect()
-    await client.call("SCRIPT", "LOAD", BODY)
+    client = await who_loads(served)
     await node.crash()
     scripts[1].clear()  # as one that starts anew
     node.log.clear()

@@ -1,4 +1,4 @@
-"""Settings: where they come from, which one wins, and what a wrong one is told."""
+"""Settings: where they come from, and which one wins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from settings_file import write
 
 from proxy.cluster.addresses import Address
 from proxy.config import Commands, Settings
@@ -16,17 +17,7 @@ from proxy.sources import LISTS, known_keys, load_settings, with_text
 
 EXAMPLE = Path(__file__).parents[2] / "proxy.toml"
 
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in known_keys():
-        monkeypatch.delenv("SLOTWAY_" + key.replace(".", "__").upper(), raising=False)
-
-
-def write(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "proxy.toml"
-    path.write_text(text, "utf-8")
-    return path
+pytestmark = pytest.mark.usefixtures("no_settings_from_outside")
 
 
 # ---- proxy.toml ---------------------------------------------------------------

@@ -11,13 +11,9 @@ import pytest
 from proxy.config import Admin
 from proxy.errors import ConfigError
 from proxy.life.health import DEFAULTS, admin_address, read_answer
-from proxy.sources import Sources, known_keys
+from proxy.sources import Sources
 
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in known_keys():
-        monkeypatch.delenv("SLOTWAY_" + key.replace(".", "__").upper(), raising=False)
+pytestmark = pytest.mark.usefixtures("no_settings_from_outside")
 
 
 SOURCES: dict[str, tuple[str, dict[str, str], dict[str, object]]] = {

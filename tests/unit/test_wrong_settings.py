@@ -5,21 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from settings_file import write
 
 from proxy.errors import ConfigError
-from proxy.sources import known_keys, load_settings
+from proxy.sources import load_settings
 
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in known_keys():
-        monkeypatch.delenv("SLOTWAY_" + key.replace(".", "__").upper(), raising=False)
-
-
-def write(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "proxy.toml"
-    path.write_text(text, "utf-8")
-    return path
+pytestmark = pytest.mark.usefixtures("no_settings_from_outside")
 
 
 # The file, the key that is named, what was given, what is allowed.
